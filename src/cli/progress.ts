@@ -1,0 +1,58 @@
+import { SingleBar } from 'cli-progress';
+
+import type { Progress, Step } from '../base/progress.ts';
+import { duration, thousands } from '../base/text.ts';
+
+/** Progress for people: a bar with rate and time left on a terminal; elsewhere one line per 10 %, so that logs stay short. */
+export function drawnProgress(out: NodeJS.WriteStream): Progress {
+  return { step: (name, { total, unit = '' } = {}) => (out.isTTY ? bar(out, name, total, unit) : lines(out, name, total, unit)) };
+}
+
+function bar(out: NodeJS.WriteStream, name: string, total: number | undefined, unit: string): Step {
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const known = total !== undefined && total > 0;
+  const drawn = new SingleBar({
+    stream: out,
+    hideCursor: true,
+    clearOnComplete: true,
+    barsize: 24,
+    fps: 8,
+    format: (_options, parameters) => {
+      if (!known) return `${name.padEnd(28)} ${duration(seconds())}`;
+      const share = Math.min(1, parameters.value / parameters.total);
+      const rate = parameters.value / Math.max(seconds(), 1e-3);
+      const left = rate > 0 ? duration((parameters.total - parameters.value) / rate) : '?';
+      const filled = Math.round(share * 24);
+      const percent = String(Math.floor(share * 100)).padStart(3);
+      return `${name.padEnd(28)} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${percent} %  ${thousands(Math.round(rate))} ${unit}/s  ${left} left`;
+    },
+  });
+  drawn.start(total ?? 1, 0);
+  return {
+    advance: (amount) => drawn.increment(known ? amount : 0),
+    finish: () => {
+      drawn.stop();
+      out.write(`${name.padEnd(28)} ${duration(seconds()).padStart(8)}\n`);
+    },
+  };
+}
+
+function lines(out: NodeJS.WriteStream, name: string, total: number | undefined, unit: string): Step {
+  const start = performance.now();
+  let done = 0;
+  let tenths = 0;
+  return {
+    advance: (amount) => {
+      done += amount;
+      if (!total) return;
+      const reached = Math.floor((10 * done) / total);
+      if (reached <= tenths || reached >= 10) return;
+      tenths = reached;
+      const seconds = (performance.now() - start) / 1000;
+      const rate = done / Math.max(seconds, 1e-3);
+      out.write(`${name}: ${reached * 10} %, ${thousands(Math.round(rate))} ${unit}/s, ${duration((total - done) / rate)} left\n`);
+    },
+    finish: () => void out.write(`${name}: ${duration((performance.now() - start) / 1000)}\n`),
+  };
+}

@@ -1,0 +1,69 @@
+import { Command, Option } from 'commander';
+import { type ZodType, z } from 'zod';
+
+import { UserError } from '../base/errors.ts';
+import { type CliContext, createContext, type VerbResult } from './context.ts';
+
+export type VerbOption = {
+  /** As commander writes it: `--in <folder>`, `--json`. */
+  readonly flags: string;
+  readonly help: string;
+  readonly required?: boolean;
+  readonly default?: string | number | boolean;
+};
+
+export type Verb<T> = {
+  readonly name: string;
+  /** One line, shown in the list of verbs. */
+  readonly summary: string;
+  /** A command that can be pasted. */
+  readonly example: string;
+  readonly options: readonly VerbOption[];
+  /** Parses what commander collected; its complaints become one line and exit 2. */
+  readonly schema: ZodType<T>;
+  readonly run: (options: T, context: CliContext) => Promise<VerbResult>;
+};
+
+/** Makes a commander command of a verb: parse, call, print. Every verb also gets `--json` and `--quiet`. */
+export function verb<T>({ name, summary, example, options, schema, run }: Verb<T>): Command {
+  const command = new Command(name).summary(summary).description(summary);
+  for (const { flags, help, required, default: fallback } of options) {
+    const option = new Option(flags, help);
+    if (fallback !== undefined) option.default(fallback);
+    if (required) option.makeOptionMandatory();
+    command.addOption(option);
+  }
+  command.option('--json', 'print one JSON object on stdout').option('--quiet', 'no progress, no log lines');
+  command.addHelpText('after', `\nExample:\n  ${example}`);
+  command.action(async (raw: Record<string, unknown>) => {
+    const { json, quiet, ...rest } = raw;
+    const parsed = schema.safeParse(rest);
+    if (!parsed.success)
+      throw new UserError('cli.option', `${name}: ${describeIssue(parsed.error.issues[0]!)}; see clinfuse ${name} --help`);
+    const result = await run(parsed.data, createContext({ json: json === true, quiet: quiet === true }));
+    process.stdout.write(json ? `${JSON.stringify(result.json)}\n` : `${result.text}\n`);
+  });
+  return command;
+}
+
+/** The first thing wrong with an option, in words: `--seed: expected number, received text`. */
+function describeIssue(issue: { readonly path: readonly PropertyKey[]; readonly message: string }): string {
+  const option = issue.path
+    .map(String)
+    .join('.')
+    .replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+  return option ? `--${option}: ${issue.message}` : issue.message;
+}
+
+/** Options as they come from the command line: text that holds a number. */
+export const numberOption = z.union([z.number(), z.string().trim().min(1)]).transform((value, context) => {
+  const number = Number(value);
+  if (Number.isFinite(number)) return number;
+  context.addIssue({ code: 'custom', message: `not a number: ${value}` });
+  return z.NEVER;
+});
+
+/** A whole number that is not negative. */
+export const countOption = numberOption.refine((value) => Number.isInteger(value) && value >= 0, {
+  message: 'not a whole number from 0 up',
+});

@@ -1,0 +1,200 @@
+// The only file that knows @duckdb/node-api. Everything above sees a `Database`: run SQL, read rows or typed columns, append typed columns.
+
+import {
+  BOOLEAN,
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  type DuckDBType,
+  type DuckDBValue,
+  FLOAT,
+  INTEGER,
+  TINYINT,
+  VARCHAR,
+} from '@duckdb/node-api';
+
+import { UserError } from '../base/errors.ts';
+
+/** One column read whole: numbers as typed arrays (a missing DOUBLE is NaN), text with null for missing. */
+export type Column =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | (string | null)[];
+
+const duckdbTypes = { BOOLEAN, DOUBLE, FLOAT, INTEGER, TINYINT, VARCHAR };
+type ColumnType = keyof typeof duckdbTypes;
+/** A column to append. `missing` marks rows to be written as null. */
+export type NewColumn = {
+  readonly type: ColumnType;
+  readonly values: ArrayLike<number | string | boolean | null>;
+  readonly missing?: (row: number) => boolean;
+};
+
+export type DatabaseOptions = {
+  /** Threads DuckDB may use; all cores by default. */
+  readonly threads?: number;
+  /** Memory DuckDB may hold before it spills to `spillFolder`. */
+  readonly memoryMb?: number;
+  readonly spillFolder?: string;
+};
+
+/** An in-memory DuckDB. Close it, or let `await using` do so. */
+export class Database implements AsyncDisposable {
+  private readonly instance: DuckDBInstance;
+  private readonly connection: DuckDBConnection;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.instance = instance;
+    this.connection = connection;
+  }
+
+  static async open({ threads, memoryMb, spillFolder }: DatabaseOptions = {}): Promise<Database> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      // Output order is part of what we promise (file order decides the clinical summary's text).
+      preserve_insertion_order: 'true',
+      ...(threads ? { threads: String(threads) } : {}),
+      ...(memoryMb ? { memory_limit: `${memoryMb}MB` } : {}),
+      ...(spillFolder ? { temp_directory: spillFolder } : {}),
+    });
+    return new Database(instance, await instance.connect());
+  }
+
+  close(): void {
+    this.connection.closeSync();
+    this.instance.closeSync();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  /** Runs one statement (or several, separated by semicolons, when there are no parameters). */
+  async run(sql: string, parameters?: readonly DuckDBValue[]): Promise<void> {
+    await this.connection.run(sql, parameters ? [...parameters] : undefined);
+  }
+
+  /** Reads a small result as objects; whole numbers within 2^53 as numbers, dates and timestamps as text. */
+  async rows<T extends object>(sql: string, parameters?: readonly DuckDBValue[]): Promise<T[]> {
+    const reader = await this.connection.runAndReadAll(sql, parameters ? [...parameters] : undefined);
+    return reader.convertRowObjects((value, type, convert) => plain(value, type, convert as never)) as T[];
+  }
+
+  /** The single value of a one-row, one-column result. */
+  async value<T>(sql: string, parameters?: readonly DuckDBValue[]): Promise<T> {
+    const [row] = await this.rows<Record<string, T>>(sql, parameters);
+    return Object.values(row!)[0]!;
+  }
+
+  /**
+   * Reads a large result column by column, without an object per row.
+   *
+   * @throws Error when a whole-number column holds a null: say in SQL (coalesce) what missing shall be
+   */
+  async columns<T extends Record<string, Column>>(sql: string): Promise<T> {
+    const result = await this.connection.stream(sql);
+    const names = result.columnNames();
+    const parts: Column[][] = names.map(() => []);
+    for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+      for (let c = 0; c < names.length; c++) parts[c]!.push(readVector(chunk, c, names[c]!));
+    }
+    return Object.fromEntries(names.map((name, c) => [name, join(parts[c]!)])) as T;
+  }
+
+  /** Creates (or replaces) a table from columns of equal length. */
+  async createTable(name: string, columns: Readonly<Record<string, NewColumn>>): Promise<void> {
+    const entries = Object.entries(columns);
+    const declared = entries.map(([column, { type }]) => `${quote(column)} ${type}`).join(', ');
+    await this.run(`create or replace table ${quote(name)} (${declared})`);
+    const rowCount = entries[0]?.[1].values.length ?? 0;
+    const columnTypes = entries.map(([, { type }]) => duckdbTypes[type]);
+    const appender = await this.connection.createAppender(name);
+    for (let from = 0; from < rowCount; from += 2048) {
+      const size = Math.min(2048, rowCount - from);
+      const chunk = DuckDBDataChunk.create(columnTypes, size);
+      entries.forEach(([, { values, missing }], c) => {
+        const part: DuckDBValue[] = new Array(size);
+        for (let i = 0; i < size; i++) part[i] = missing?.(from + i) ? null : values[from + i]!;
+        chunk.setColumnValues(c, part);
+      });
+      appender.appendDataChunk(chunk);
+    }
+    appender.closeSync();
+  }
+
+  /** Column names and types of a table, view or query source. */
+  async describe(source: string): Promise<{ readonly name: string; readonly type: string }[]> {
+    const rows = await this.rows<{ column_name: string; column_type: string }>(`describe select * from ${source}`);
+    return rows.map((row) => ({ name: row.column_name, type: row.column_type }));
+  }
+}
+
+/** An identifier as SQL: quoted, inner quotes doubled. */
+export function quote(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+/** A text as an SQL literal. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Runs reading work and turns DuckDB's complaint into one line that names the file. For the edge where users' files are read. */
+export async function readingFile<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    const first = (cause as Error).message.split('\n').find((line) => line.trim()) ?? 'unknown fault';
+    throw new UserError('input.unreadable', `input: cannot be read: ${file}: ${first.trim()}`, { cause });
+  }
+}
+
+function plain(
+  value: DuckDBValue,
+  type: DuckDBType,
+  convert: (value: DuckDBValue, type: DuckDBType, converter: never) => unknown,
+): unknown {
+  if (value === null || typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (typeof value === 'object' && 'items' in value && Array.isArray(value.items)) {
+    return value.items.map((item: DuckDBValue) => plain(item, type, convert));
+  }
+  return String(value);
+}
+
+function readVector(chunk: DuckDBDataChunk, column: number, name: string): Column {
+  const vector = chunk.getColumnVector(column);
+  const items = (vector as { items?: unknown }).items;
+  if (!ArrayBuffer.isView(items) || items instanceof DataView)
+    return chunk.getColumnValues(column).map((value) => (value === null ? null : String(value)));
+  const copy = (items as Float64Array).slice(0, chunk.rowCount);
+  const validity = (vector as unknown as { validity: { itemValid: (row: number) => boolean } }).validity;
+  const isFloat = copy instanceof Float64Array || (copy as unknown) instanceof Float32Array;
+  for (let i = 0; i < copy.length; i++) {
+    if (validity.itemValid(i)) continue;
+    if (!isFloat) throw new Error(`sql: null in a whole-number column: ${name}; coalesce it`);
+    copy[i] = Number.NaN;
+  }
+  return copy;
+}
+
+function join(parts: readonly Column[]): Column {
+  const [first] = parts;
+  if (first === undefined || Array.isArray(first)) return (parts as (string | null)[][]).flat();
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const whole = new (first.constructor as new (length: number) => Float64Array)(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part as Float64Array, at);
+    at += part.length;
+  }
+  return whole;
+}
