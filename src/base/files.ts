@@ -124,7 +124,7 @@ function explainWriteFault(cause: unknown, place: string): unknown {
       cause,
     });
   }
-  if (/EACCES|EPERM|EROFS|ENOTDIR|Permission denied|Read-only file system/.test(text) && !(cause instanceof UserError)) {
+  if (/EACCES|EPERM|EROFS|ENOTDIR|EEXIST|Permission denied|Read-only file system/.test(text) && !(cause instanceof UserError)) {
     return new UserError('output.unwritable', `output: cannot be written: ${place}; check its owner and permissions`, { cause });
   }
   return cause;

@@ -12,7 +12,8 @@ export function nearest(typed: string, candidates: readonly string[]): string | 
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(typed.length / 2)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(typed.toLowerCase(), candidate.toLowerCase());
+    const begun = typed.length > 2 && candidate.startsWith(typed.toLowerCase());
+    const distance = begun ? 0.5 : editDistance(typed.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
