@@ -1,0 +1,104 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+
+import { UserError } from '../../base/errors.ts';
+import { nearest } from '../../base/text.ts';
+
+const probability = z.number().min(0).max(1);
+/** A rule on clusters: `hard` never broken, `soft` broken only against strong evidence, `off` not looked at. */
+const rule = z.enum(['hard', 'soft', 'off']);
+
+export const resolveSettings = z.strictObject({
+  /** Pairs the linkage gives at least this match probability become candidates. */
+  predict_threshold: probability.default(0.0025),
+  /** Candidates at or above it are matched without asking further. */
+  auto_match_probability: probability.default(0.99),
+  /** Candidates below it are left out of the gray zone that is written out as text. */
+  auto_reject_probability: probability.default(0.0001),
+  /** Whose demographic weight decides: the model learned from labelled data, or unsupervised EM alone. */
+  demographics: z.enum(['learned', 'em']).default('learned'),
+});
+
+export const goldenRecordSettings = z.strictObject({
+  /** A pair speaks for joining when its posterior passes this. */
+  decision_probability: probability.default(0.5),
+  /** A facility holds a patient once. Real registries break it now and then: then `soft`. */
+  one_record_per_facility: rule.default('hard'),
+  /** Records of different recorded gender are different people. */
+  same_gender: rule.default('hard'),
+  conflict_resolution: z.enum(['most_frequent', 'most_recent', 'least_errors', 'field_specific']).default('most_frequent'),
+});
+
+const weightNames = ['name_variation', 'address_error', 'date_variation', 'ssn_error', 'formatting_error', 'missing_data'] as const;
+const errorWeights = z
+  .strictObject(Object.fromEntries(weightNames.map((name) => [name, probability.default(0)])) as Record<(typeof weightNames)[number], z.ZodDefault<z.ZodNumber>>)
+  .refine((weights) => Math.abs(Object.values(weights).reduce((sum, weight) => sum + weight, 0) - 1) <= 0.01, {
+    error: ({ input }) => `weights sum to ${Object.values(input as object).reduce((sum, weight) => sum + Number(weight), 0).toFixed(3)}, not 1`,
+  });
+
+const generateSettings = z.strictObject({ population: z.int().positive(), seed: z.int(), state: z.string().default('Massachusetts') });
+const augmentSettings = z
+  .strictObject({
+    assignment_seed: z.int(),
+    error_seed: z.int(),
+    confusable_pct: z.number().min(0).max(100),
+    min_errors: z.int().min(0),
+    max_errors: z.int().min(0),
+    error_weights: errorWeights,
+  })
+  .refine((augment) => augment.min_errors <= augment.max_errors, { error: 'min_errors is above max_errors' });
+
+const parameters = z.strictObject({
+  generate: generateSettings.optional(),
+  generate_training: generateSettings.optional(),
+  augment: augmentSettings.optional(),
+  augment_training: augmentSettings.optional(),
+  resolve: resolveSettings.prefault({}),
+  golden_records: goldenRecordSettings.prefault({}),
+});
+
+/** What `params.yaml` may say, with every default filled in. */
+export type Parameters = z.infer<typeof parameters>;
+
+/**
+ * Reads `params.yaml`. Without a file name: the one in the working folder when there is one, else the defaults.
+ *
+ * @throws UserError `params.*` for a missing file, bad YAML, an unknown key (with the nearest known one) or a value out of range
+ */
+export function readParameters(file?: string): Parameters {
+  const path = file ?? (existsSync('params.yaml') ? 'params.yaml' : undefined);
+  if (path === undefined) return parameters.parse({});
+  if (!existsSync(path)) throw new UserError('params.missing', `params: file not found: ${path}; name an existing YAML file`);
+  let raw: unknown;
+  try {
+    raw = parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new UserError('params.yaml', `params: not valid YAML: ${path}: ${(cause as Error).message.split('\n')[0]}`, { cause });
+  }
+  const parsed = parameters.safeParse(raw ?? {});
+  if (parsed.success) return parsed.data;
+  throw new UserError('params.value', `params: ${path}: ${describe(parsed.error.issues[0]!)}`);
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  const at = issue.path.map(String).join('.');
+  if (issue.code !== 'unrecognized_keys') return `${at}: ${issue.message}`;
+  const known = knownKeys(parameters, issue.path.map(String));
+  const [key] = issue.keys;
+  const near = nearest(key!, known);
+  return `unknown key: ${[at, key].filter(Boolean).join('.')}; ${near ? `did you mean ${near}?` : `known: ${known.join(', ')}`}`;
+}
+
+/** Keys allowed at a place of the schema, through its optional and default wrappers. */
+function knownKeys(schema: z.ZodType, path: readonly string[]): string[] {
+  let at: z.ZodType | undefined = schema;
+  for (const key of path) at = shapeOf(at)?.[key];
+  return Object.keys(shapeOf(at) ?? {});
+}
+
+function shapeOf(schema: z.ZodType | undefined): Record<string, z.ZodType> | undefined {
+  let inner = schema as unknown as { shape?: Record<string, z.ZodType>; def?: { innerType?: z.ZodType } } | undefined;
+  while (inner && !inner.shape && inner.def?.innerType) inner = inner.def.innerType as never;
+  return inner?.shape;
+}
