@@ -1,7 +1,8 @@
 // Outputs are whole or absent: everything is written beside its place and renamed there in one step. What was there before
 // stays until that step; an interrupted or failed run leaves it untouched. `discardPartial` is called by the CLI on Ctrl-C.
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 
 import { UserError } from './errors.ts';
@@ -56,6 +57,17 @@ export function writeText(target: string, text: string | Uint8Array): Promise<vo
 /** Writes a value as indented JSON in one step. */
 export function writeJson(target: string, value: unknown): Promise<void> {
   return writeText(target, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** A folder for scratch files in the system's temporary place; `remove` it when done. Goes with the half-written outputs on Ctrl-C. */
+export function temporaryFolder(): { readonly path: string; readonly remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'clinfuse-'));
+  partial.add(path);
+  const remove = () => {
+    rmSync(path, { recursive: true, force: true });
+    partial.delete(path);
+  };
+  return { path, remove };
 }
 
 /** Removes whatever is half-written; for the moment the process is told to stop. */
