@@ -93,8 +93,8 @@ async function createDictionary(
   columns: readonly string[],
   rules: Readonly<Record<string, (value: string) => string>>,
 ): Promise<void> {
-  const union = columns.map((column) => `select ${column} as value from raw_records where ${column} is not null`).join(' union ');
-  const { value } = await db.columns<{ value: string[] }>(`select value from (${union}) order by value`);
+  const union = columns.map((column) => `select ${column} as value from raw_records where ${column} is not null`).join(' union all ');
+  const { value } = await db.columns<{ value: string[] }>(`select distinct value from (${union}) order by value`);
   const forms = Object.entries(rules).map(([form, rule]) => [form, { type: 'VARCHAR', values: value.map(rule) }] as const);
   await db.createTable(name, { value: { type: 'VARCHAR', values: value }, ...Object.fromEntries(forms) });
 }
