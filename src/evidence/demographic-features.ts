@@ -132,9 +132,14 @@ function writeName(field: Field, l: number, r: number, out: Float32Array, at: nu
   const edits = distance(field, l, r);
   out[at++] = edits;
   out[at++] = relative(edits, field, l, r);
-  if (withSimilarity) out[at++] = edits > 0 ? jaroWinkler(field.bytes[field.codes[l]!]!, field.bytes[field.codes[r]!]!) : 1 - edits;
+  if (withSimilarity) out[at++] = edits > 0 ? similarity(field, field.codes[l]!, field.codes[r]!) : 1 - edits;
   out[at++] = rarity(field, l, r);
   return at;
+}
+
+/** Jaro-Winkler's greedy matching can depend on which text comes first; the lower code does. */
+function similarity({ bytes }: Field, a: number, b: number): number {
+  return jaroWinkler(bytes[Math.min(a, b)]!, bytes[Math.max(a, b)]!);
 }
 
 /** A last name on one side that is the maiden name on the other: the nearer of the two ways. */
