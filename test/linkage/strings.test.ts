@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { distanceBound, jaroBound, jaroWinklerBound, presence, repeats } from '../../src/linkage/bounds.ts';
+import { type ByteTable, damerauLevenshtein, jaro, jaroWinkler, levenshtein } from '../../src/linkage/strings.ts';
+import { Database } from '../../src/sql/duckdb.ts';
+
+function bytesOf(values: readonly string[]): ByteTable {
+  const parts = values.map((value) => new TextEncoder().encode(value));
+  const offsets = new Uint32Array(values.length + 1);
+  parts.forEach((part, v) => {
+    offsets[v + 1] = offsets[v]! + part.length;
+  });
+  const bytes = new Uint8Array(offsets[values.length]!);
+  parts.forEach((part, v) => bytes.set(part, offsets[v]!));
+  return { bytes, offsets };
+}
+
+describe('string measures', () => {
+  test.each([
+    ['martha', 'marhta', 0.9611111111111111, 2, 1],
+    ['ca', 'abc', 0, 3, 2],
+    ['', 'abc', 0, 3, 3],
+    ['same', 'same', 1, 0, 0],
+    ['é', 'e', 0, 2, 2],
+  ])('%s against %s', (a, b, similarity, edits, editsWithSwaps) => {
+    const table = bytesOf([a, b]);
+    expect(jaroWinkler(table, 0, table, 1)).toBeCloseTo(similarity, 12);
+    expect(levenshtein(table, 0, table, 1)).toBe(edits);
+    expect(damerauLevenshtein(table, 0, table, 1)).toBe(editsWithSwaps);
+  });
+
+  describe('against DuckDB', () => {
+    let db: Database;
+    beforeAll(async () => void (db = await Database.open()));
+    afterAll(() => db.close());
+
+    const letters = fc.constantFrom('a', 'b', 'c', 'n', 'A', ' ', '1', 'é', 'ß', '字', '-');
+    const word = fc.oneof(
+      fc.string({ unit: letters, maxLength: 12 }),
+      fc.string({ unit: letters, minLength: 20, maxLength: 80 }),
+      fc.string({ maxLength: 10 }).map((text) => text.replaceAll('\u0000', '')),
+    );
+
+    test('every measure gives the same number to the last bit, and no bound is crossed', async () => {
+      const pairs = fc.sample(fc.tuple(word, word), { numRuns: 4000, seed: 7 });
+      // Near pairs: a few edits of the same text, where windows and swaps matter.
+      const near = fc.sample(fc.tuple(word, fc.nat(40), letters, fc.boolean()), { numRuns: 4000, seed: 8 }).map(([text, at, letter, swap]) => {
+        const chars = [...text];
+        if (swap && at + 1 < chars.length) [chars[at], chars[at + 1]] = [chars[at + 1]!, chars[at]!];
+        else chars.splice(at, at % 3 === 0 ? 1 : 0, letter);
+        return [text, chars.join('')] as const;
+      });
+      const all = [...pairs, ...near];
+      await db.createTable('pairs', {
+        n: { type: 'INTEGER', values: all.map((_, n) => n) },
+        a: { type: 'VARCHAR', values: all.map(([a]) => a) },
+        b: { type: 'VARCHAR', values: all.map(([, b]) => b) },
+      });
+      const theirs = await db.columns<Record<'j' | 'jw' | 'l' | 'dl', Float64Array>>(
+        `select jaro_similarity(a, b) j, jaro_winkler_similarity(a, b) jw, levenshtein(a, b)::double l,
+           damerau_levenshtein(a, b)::double dl from pairs order by n`,
+      );
+      const table = bytesOf(all.flat());
+      all.forEach((pair, n) => {
+        const [a, b] = [2 * n, 2 * n + 1];
+        const ours = [jaro(table, a, table, b), jaroWinkler(table, a, table, b), levenshtein(table, a, table, b)];
+        expect([...ours, damerauLevenshtein(table, a, table, b)], JSON.stringify(pair)).toEqual([
+          theirs.j[n],
+          theirs.jw[n],
+          theirs.l[n],
+          theirs.dl[n],
+        ]);
+        const words = [a, b].flatMap((v) => {
+          const [from, until] = [table.offsets[v]!, table.offsets[v + 1]!];
+          return [presence(table.bytes, from, until), repeats(table.bytes, from, until)];
+        }) as [number, number, number, number];
+        const atMost = jaroBound(...words);
+        expect(atMost).toBeGreaterThanOrEqual(ours[0]!);
+        expect(jaroWinklerBound(atMost, 4)).toBeGreaterThanOrEqual(ours[1]!);
+        expect(distanceBound(...words)).toBeLessThanOrEqual(theirs.dl[n]!);
+        expect(distanceBound(...words)).toBeLessThanOrEqual(theirs.l[n]!);
+      });
+    });
+  });
+});
