@@ -151,9 +151,9 @@ function writeCrossing(last: Field, maiden: Field, l: number, r: number, out: Fl
     const b = maiden.codes[way === 0 ? r : l]!;
     if (a < 0 || b < 0) continue;
     const found = codeDistance(last, a, b);
-    if (found >= edits) continue;
-    edits = found;
-    share = found / Math.max(last.bytes[a]!.length, last.bytes[b]!.length);
+    const foundShare = found / Math.max(last.bytes[a]!.length, last.bytes[b]!.length);
+    if (!(found >= edits)) edits = found;
+    if (!(foundShare >= share)) share = foundShare;
   }
   out[at++] = edits;
   out[at++] = share;
