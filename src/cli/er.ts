@@ -1,7 +1,10 @@
 import { Command } from 'commander';
 
+import { summaryCommand } from './er/summary.ts';
+
 /** Entity resolution: which records at different facilities are the same patient? */
 export function erCommand(): Command {
   const area = new Command('er').description('Entity resolution: which records at different facilities are the same patient?');
+  area.addCommand(summaryCommand());
   return area;
 }
