@@ -1,6 +1,8 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+import { onTestFinished } from 'vitest';
 
 import { facilityId } from '../../src/records/run-folder.ts';
 import { type TableName, tableNames, tableSchemas } from '../../src/records/tables.ts';
@@ -9,9 +11,10 @@ import { Database } from '../../src/sql/duckdb.ts';
 /** Tables of one facility, each as the SQL that selects its rows; columns that the SQL leaves out are added as nulls of our type. */
 export type FacilityTables = { readonly [Table in TableName]?: string };
 
-/** Writes a run folder with facilities 1..N; every table not given is written empty. Returns its path, a fresh temporary folder. */
+/** Writes a run folder with facilities 1..N; every table not given is written empty. Returns its path, a temporary folder removed when the running test ends. */
 export async function writeRunFolder(facilities: readonly FacilityTables[], { truth }: { readonly truth?: string } = {}): Promise<string> {
   const root = mkdtempSync(join(tmpdir(), 'clinfuse-run-folder-'));
+  onTestFinished(() => rmSync(root, { recursive: true }));
   await using db = await Database.open({ threads: 1 });
   for (const [i, tables] of facilities.entries()) {
     const folder = join(root, 'facilities', facilityId(i + 1));

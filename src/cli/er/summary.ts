@@ -24,7 +24,10 @@ export function summaryCommand(): Command {
       const rows = await findRecords(session.db, record);
       await createSummaries(session.db, { rows });
       const texts = new Map(
-        (await session.db.rows<{ row: number; summary: string }>('select row, summary from summaries')).map((one) => [one.row, one.summary]),
+        (await session.db.rows<{ row: number; summary: string }>('select row, summary from summaries')).map((one) => [
+          one.row,
+          one.summary,
+        ]),
       );
       const summaries = record.map((recordId, i) => ({ recordId, summary: texts.get(rows[i]!)! }));
       return { text: summaries.map(({ recordId, summary }) => `${recordId}\n\n${summary}`).join('\n\n\n'), json: { summaries } };
@@ -43,10 +46,10 @@ async function findRecords(db: Database, ids: readonly string[]): Promise<number
   return ids.map((id) => {
     const found = rowOf.get(id);
     if (found !== undefined) return found;
-    const near = /^facility_\d{3,}_./.test(id) ? nearest(id, record_id) : undefined;
+    const near = record_id.find((known) => known.endsWith(`_${id}`)) ?? (id.startsWith('facility_') ? nearest(id, record_id) : undefined);
     throw new UserError(
       'records.unknown',
-      `summary: no such record: ${id}; ${near ? `did you mean ${near}?` : `a record id reads ${record_id[0]!}`}`,
+      `summary: no such record: ${id}; ${near ? `did you mean ${near}?` : 'a record id reads facility_001_<patient Id>'}`,
     );
   });
 }
