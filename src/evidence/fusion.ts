@@ -49,6 +49,7 @@ export function matchWeightLogOdds(matchWeight: number): number {
   return matchWeight * Math.LN2;
 }
 
+/** Pairs and what each part says of them, in one order. */
 export type PairScores = {
   readonly left: Int32Array;
   readonly right: Int32Array;
@@ -58,8 +59,13 @@ export type PairScores = {
   readonly clinical?: Float64Array;
 };
 
-/** Total log-odds per pair: the sum, less what the rules take. */
+/** The evidence added up, rules aside: the links that mean linkage takes, with `rulePenalty` as its `forbid` (so rules count once). */
+export function sumEvidence({ demographic, clinical }: Pick<PairScores, 'demographic' | 'clinical'>): Float64Array {
+  return demographic.map((value, pair) => value + (clinical?.[pair] ?? 0));
+}
+
+/** Total log-odds of each pair taken by itself: the evidence less what the rules take. */
 export function fuse(scores: PairScores, fields: RuleFields, rules: PairRules): Float64Array {
-  const { left, right, demographic, clinical } = scores;
-  return demographic.map((value, pair) => value + (clinical?.[pair] ?? 0) - rulePenalty(fields, rules, left[pair]!, right[pair]!));
+  const { left, right } = scores;
+  return sumEvidence(scores).map((value, pair) => value - rulePenalty(fields, rules, left[pair]!, right[pair]!));
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { fuse, matchWeightLogOdds, priorShift, rulePenalty, softRules, strictRules } from '../../src/evidence/fusion.ts';
+import { fuse, matchWeightLogOdds, priorShift, rulePenalty, softRules, strictRules, sumEvidence } from '../../src/evidence/fusion.ts';
 
 // Records 0..3: man at facility 1, woman at 2, unknown at 2, man at 1.
 const fields = { gender: Uint8Array.of(1, 2, 0, 1), facility: Int32Array.of(1, 2, 2, 1) };
@@ -21,20 +21,16 @@ describe('fusion', () => {
     const nats = fc.double({ min: -60, max: 60, noNaN: true });
     fc.assert(
       fc.property(nats, nats, (demographic, clinical) => {
-        const pair = { left: Int32Array.of(0), right: Int32Array.of(2) };
-        const [total] = fuse(
-          { ...pair, demographic: Float64Array.of(demographic), clinical: Float64Array.of(clinical) },
-          fields,
-          softRules,
-        );
+        const [total] = sumEvidence({ demographic: Float64Array.of(demographic), clinical: Float64Array.of(clinical) });
         expect(total).toBe(demographic + clinical);
       }),
     );
   });
 
-  test('without clinical evidence demographics stand alone', () => {
+  test('without clinical evidence demographics stand alone, and rules take their part of each pair', () => {
     const scores = { left: Int32Array.of(0, 0), right: Int32Array.of(2, 1), demographic: Float64Array.of(3, 3) };
     expect([...fuse(scores, fields, strictRules)]).toEqual([3, -Infinity]);
+    expect([...fuse(scores, fields, softRules)]).toEqual([3, -4]);
   });
 
   test('ten times the records make a match ten times less likely beforehand', () => {
