@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -79,6 +80,31 @@ describe('a run folder', () => {
     await using db = await Database.open({ threads: 1 });
     await attachRunFolder(db, openRunFolder(path));
     expect(await db.value('select count(*) from claims')).toBe(0);
+  });
+});
+
+describe('a run folder written by pandas and Arrow', () => {
+  test('loads unchanged: numbers for ZIPs, doubles for codes, columns of no type', async () => {
+    await using db = await Database.open({ threads: 1 });
+    await attachRunFolder(db, openRunFolder('test/oracle/run-folder/written'));
+    expect(await loadRecords(db)).toBe(4);
+    const columns = 'record_id, first_name, last_name, maiden_name, birthdate, ssn, address_canonical, city, zip';
+    expect((await db.rows<object>(`select ${columns} from records order by row`)).map((row) => Object.values(row))).toEqual([
+      ['facility_001_p1', 'Bob', "O'Brien", null, '1980-02-29', '999123456', '12 oak st unit 4', 'Hull', '02045'],
+      ['facility_001_p2', 'Ann', 'Lee', 'Gray', '1990-01-01', '999654321', '3 elm rd', 'Boston', '02108'],
+      ['facility_002_p1', 'Bob', "O'Brien", null, '1980-02-29', '999123456', '12 oak st unit 4', 'Hull', '02045'],
+      ['facility_002_p3', 'Zoe', 'Nan', null, '2001-12-31', null, null, null, null],
+    ]);
+    expect(await db.rows('select facility, CODE, REASONCODE, STOP from medications order by facility, file_row')).toEqual([
+      { facility: 1, CODE: 308182, REASONCODE: 10509002, STOP: '2019-03-16 08:00:00' },
+      { facility: 1, CODE: 860975, REASONCODE: null, STOP: null },
+      { facility: 2, CODE: 308182, REASONCODE: 10509002, STOP: '2019-03-16 08:00:00' },
+    ]);
+    await createSummaries(db);
+    const { summary } = await db.columns<{ summary: string[] }>('select summary from summaries order by row');
+    expect(summary.map((text) => createHash('sha256').update(text).digest('hex'))).toEqual(
+      Object.values(JSON.parse(readFileSync('test/oracle/run-folder/summaries.json', 'utf8')) as Record<string, string>),
+    );
   });
 });
 

@@ -7,6 +7,7 @@ import { nearest } from '../../base/text.ts';
 import { createSummaries } from '../../records/summary.ts';
 import type { Database } from '../../sql/duckdb.ts';
 import { verb } from '../verb.ts';
+import { folderSchema, inOption } from './options.ts';
 
 /** `er summary`: what a record's clinical history says, as the text that language models are asked about. */
 export function summaryCommand(): Command {
@@ -14,11 +15,8 @@ export function summaryCommand(): Command {
     name: 'summary',
     summary: "print records' clinical summaries",
     example: 'clinfuse er summary --in output/augmented --record facility_001_3e5dd1e2-5620-c2a0-2775-ebc086a9ab03',
-    options: [
-      { flags: '--in <folder>', help: 'run folder', required: true },
-      { flags: '--record <ids...>', help: 'record ids: facility, underscore, patient Id', required: true },
-    ],
-    schema: z.object({ in: z.string(), record: z.array(z.string()).min(1) }),
+    options: [inOption, { flags: '--record <ids...>', help: 'record ids: facility, underscore, patient Id', required: true }],
+    schema: z.object({ in: folderSchema, record: z.array(z.string()).min(1) }),
     run: async ({ in: folder, record }, { progress }) => {
       await using session = await openSession(folder, { progress });
       const rows = await findRecords(session.db, record);
