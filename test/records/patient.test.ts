@@ -152,6 +152,27 @@ describe('records', () => {
     );
   });
 
+  test('do not depend on columns that leak the truth', async () => {
+    const forbidden = 'DRIVERS, PASSPORT, RACE, ETHNICITY, BIRTHPLACE, COUNTY, LAT, LON, HEALTHCARE_EXPENSES, HEALTHCARE_COVERAGE, INCOME';
+    const load = async (noise: readonly number[]) => {
+      const { db, records } = await opened([
+        {
+          patients: values(
+            `Id, FIRST, ${forbidden}`,
+            noise.map((cell, i) => [
+              `p${i}`,
+              `Ann${i}`,
+              ...forbidden.split(', ').map((column) => (/LAT|LON|HEALTH|INCOME/.test(column) ? Number(cell) * i : String(cell))),
+            ]),
+          ),
+        },
+      ]);
+      db.close();
+      return records;
+    };
+    expect(await load([1, 2, 3])).toEqual(await load([3, 1, 2]));
+  });
+
   test('may have names that only look like a missing value', async () => {
     expect((await standardised('FIRST', [{ sql: `'Nan'` }, { sql: `'Null'` }])).map((row) => row['first_name'])).toEqual(['Nan', 'Null']);
   });
