@@ -36,7 +36,9 @@ function sumsToOne(weights: Readonly<Record<string, number>>, context: z.Refinem
 const weight = z.number().min(0, 'weight must not be negative');
 
 function weightsOf<const Name extends string>(names: readonly Name[]) {
-  return z.partialRecord(z.enum(names), weight).superRefine(sumsToOne);
+  return z
+    .partialRecord(z.enum(names), weight)
+    .superRefine((weights, context) => sumsToOne(weights as Readonly<Record<string, number>>, context));
 }
 
 /** Error weights, as an object or as JSON text (params.yaml of older runs holds the text). */
