@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { UserError } from '../base/errors.ts';
 import { writeText } from '../base/files.ts';
 import type { Calibration } from './calibrate.ts';
+import { type ClinicalStatistics, clinicalStatisticsSchema } from './clinical-statistics.ts';
 import { demographicFeatureNames } from './demographic-features.ts';
 import { clinicalFeatureNames } from './features.ts';
 import { parseTrees, type SerializedTrees, serializeTrees, type Trees } from './trees.ts';
@@ -29,6 +30,8 @@ export type EvidenceModel = {
   readonly trainingRecords: number;
   readonly demographic: PairScorer;
   readonly clinical: PairScorer;
+  /** What the clinical features know about the training population. */
+  readonly statistics: ClinicalStatistics;
 };
 
 const format = 'clinfuse-evidence';
@@ -58,6 +61,7 @@ const modelSchema = z.object({
   trainingRecords: z.int().positive(),
   demographic: scorerSchema,
   clinical: scorerSchema,
+  statistics: clinicalStatisticsSchema,
 });
 
 /**
@@ -74,17 +78,19 @@ export function readEvidenceModel(path: string): EvidenceModel {
       `model: not an evidence model of version ${version}: ${path}: ${issue.path.join('.') || 'file'}: ${issue.message}; train one with clinfuse er evidence-train`,
     );
   }
-  const { metadata, trainingRecords, demographic, clinical } = parsed.data;
+  const { metadata, trainingRecords, demographic, clinical, statistics } = parsed.data;
   return {
     metadata,
     trainingRecords,
     demographic: readScorer(path, 'demographic', demographic, demographicFeatureNames),
     clinical: readScorer(path, 'clinical', clinical, clinicalFeatureNames),
+    statistics,
   };
 }
 
 /** Writes the model in one step; the same model gives the same bytes. */
-export function writeEvidenceModel(path: string, { metadata, trainingRecords, demographic, clinical }: EvidenceModel): Promise<void> {
+export function writeEvidenceModel(path: string, model: EvidenceModel): Promise<void> {
+  const { metadata, trainingRecords, demographic, clinical, statistics } = model;
   const file = {
     format,
     version,
@@ -92,6 +98,7 @@ export function writeEvidenceModel(path: string, { metadata, trainingRecords, de
     trainingRecords,
     demographic: storedScorer(demographic),
     clinical: storedScorer(clinical),
+    statistics,
   };
   return writeText(path, `${JSON.stringify(file)}\n`);
 }

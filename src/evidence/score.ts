@@ -2,6 +2,7 @@
 // Nothing per pair is kept but its score, so millions of pairs need no more memory than their scores.
 
 import { calibrate } from './calibrate.ts';
+import { prepareClinical } from './clinical-context.ts';
 import { demographicFeatures } from './demographic-features.ts';
 import type { Demographics } from './demographics.ts';
 import { clinicalFeatures } from './features.ts';
@@ -26,8 +27,9 @@ export function scoreDemographics(model: EvidenceModel, demographics: Demographi
 
 /** Log-likelihood ratio of the two histories: what they say whatever the share of matches. */
 export function scoreClinical(model: EvidenceModel, profiles: Profiles, pairs: Pairs): Float64Array {
-  const { clinical } = model;
-  const score = scorePairs(clinical, pairs, (...at) => clinicalFeatures(profiles, ...at));
+  const { clinical, statistics } = model;
+  const context = prepareClinical(profiles, statistics);
+  const score = scorePairs(clinical, pairs, (...at) => clinicalFeatures(context, ...at));
   return score.map((logOdds) => logOdds - clinical.trainingLogOdds);
 }
 

@@ -23,7 +23,10 @@ const keys = [
 /** Pairs that share a key, across facilities. */
 export async function proposeCandidates({ db }: Session): Promise<Pairs & { readonly matchWeight: Float64Array }> {
   const union = keys
-    .map((columns) => `select l.row as l, r.row as r from records l join records r on l.row < r.row and l.facility <> r.facility and ${columns.map((c) => `l.${c} = r.${c}`).join(' and ')}`)
+    .map(
+      (columns) =>
+        `select l.row as l, r.row as r from records l join records r on l.row < r.row and l.facility <> r.facility and ${columns.map((c) => `l.${c} = r.${c}`).join(' and ')}`,
+    )
     .join(' union ');
   const { l, r } = await db.columns<{ l: Int32Array; r: Int32Array }>(`select * from (${union}) order by l, r`);
   return { left: l, right: r, matchWeight: new Float64Array(l.length) };

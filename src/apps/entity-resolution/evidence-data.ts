@@ -32,12 +32,18 @@ export async function loadEvidenceData(
   await using session = await openSession(path, { threads, progress });
   const { db, folder, recordCount } = session;
   if (!(await loadTruth(db, folder))) {
-    throw new UserError('evidence.no-truth', `evidence: no metadata/ground_truth.parquet in ${path}; training needs a run folder with truth`);
+    throw new UserError(
+      'evidence.no-truth',
+      `evidence: no metadata/ground_truth.parquet in ${path}; training needs a run folder with truth`,
+    );
   }
   const patients = await truthLabels(db);
   const unknown = patients.filter((patient) => patient < 0).length;
   if (unknown > 0) {
-    throw new UserError('evidence.truth-incomplete', `evidence: records without truth: ${unknown} of ${recordCount}: ${path}; make the data again`);
+    throw new UserError(
+      'evidence.truth-incomplete',
+      `evidence: records without truth: ${unknown} of ${recordCount}: ${path}; make the data again`,
+    );
   }
   const { result: demographics } = await timed(progress, 'demographics', () => buildDemographics(db));
   const { result: profiles } = await timed(progress, 'clinical profiles', () => buildProfiles(db));

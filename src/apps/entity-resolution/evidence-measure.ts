@@ -1,0 +1,161 @@
+// Measures a model on patients it has not seen: pairs one by one, and what the whole way from candidates to clusters makes of them.
+
+import { f1Score } from '../../base/statistics.ts';
+import { type CalibrationBin, calibrationCurve } from '../../evidence/calibrate.ts';
+import { fuse, matchWeightLogOdds, type PairRules, rulePenalty, sumEvidence } from '../../evidence/fusion.ts';
+import type { EvidenceModel } from '../../evidence/model-file.ts';
+import { type Pairs, scoreClinical, scoreDemographics } from '../../evidence/score.ts';
+import { randomOtherPairs, truePairs } from '../../evidence/train.ts';
+import { meanLinkage } from '../../linkage/cluster.ts';
+import type { EvidenceData } from './evidence-data.ts';
+import { filterPairs } from './evidence-fit.ts';
+
+export type PairFigures = { readonly precision: number; readonly recall: number; readonly f1: number };
+export type ResolutionFigures = {
+  /** Candidates at posterior 0.5 against all true pairs. */
+  readonly pairs: PairFigures;
+  /** Records of one cluster as pairs, against all true pairs. */
+  readonly clustered: PairFigures;
+  readonly splitPatients: number;
+  readonly impureClusters: number;
+  readonly calibration: { readonly bins: readonly CalibrationBin[]; readonly error: number };
+};
+export type Measured = {
+  readonly records: number;
+  readonly patients: number;
+  readonly truePairs: number;
+  readonly candidates: number;
+  readonly candidateRecall: number;
+  /** Clinical evidence alone on as many true as random pairs, and as many true as false candidate pairs. */
+  readonly balanced: PairFigures;
+  readonly hardNegatives: PairFigures;
+  readonly demographics: ResolutionFigures;
+  readonly fused: ResolutionFigures;
+  readonly emFused: ResolutionFigures;
+};
+
+export type MeasureOptions = {
+  readonly model: EvidenceModel;
+  readonly data: EvidenceData;
+  readonly rules: PairRules;
+  readonly seed: number;
+  /** Records of the patients to measure on; all by default. */
+  readonly tests?: (record: number) => boolean;
+};
+
+/** All figures on one data set, or on the part of it that `tests` lets pass. */
+export function measureEvidence({ model, data, rules, seed, tests = () => true }: MeasureOptions): Measured {
+  const { patients, demographics, profiles } = data;
+  const records = patients.filter((_, record) => tests(record)).length;
+  const matches = truePairs(patients, (l, r) => tests(l) && tests(r) && demographics.facility[l] !== demographics.facility[r]);
+  const at = Int32Array.from(data.candidates.left, (_, i) => i).filter(
+    (i) => tests(data.candidates.left[i]!) && tests(data.candidates.right[i]!),
+  );
+  const candidates = { left: at.map((i) => data.candidates.left[i]!), right: at.map((i) => data.candidates.right[i]!) };
+  const clinical = scoreClinical(model, profiles, candidates);
+  // The prior belongs to the size of what is resolved here: the tested part alone.
+  const demographic = scoreDemographics(model, { ...demographics, recordCount: records }, candidates);
+  const em = Float64Array.from(at, (i) => matchWeightLogOdds(data.candidates.matchWeight[i]!));
+  const resolve = (logOdds: Float64Array) =>
+    resolutionFigures({ data, pairs: candidates, logOdds, rules, matches: matches.left.length, tests });
+  const labels = matchLabels(patients, candidates);
+  return {
+    records,
+    patients: new Set(patients.filter((_, record) => tests(record))).size,
+    truePairs: matches.left.length,
+    candidates: at.length,
+    candidateRecall: labels.reduce((sum, label) => sum + label, 0) / matches.left.length,
+    balanced: balancedFigures(
+      model,
+      data,
+      matches,
+      randomOtherPairs({ patients, count: matches.left.length, seed, allows: allowedAt(data, tests) }),
+    ),
+    hardNegatives: balancedFigures(model, data, matches, hardest(candidates, labels, demographic, matches.left.length)),
+    demographics: resolve(demographic),
+    fused: resolve(sumEvidence({ demographic, clinical })),
+    emFused: resolve(sumEvidence({ demographic: em, clinical })),
+  };
+}
+
+/** Records of two facilities, both tested: what a random stranger pair may be. Gender is not looked at, as in the published figure. */
+function allowedAt({ demographics }: EvidenceData, tests: (record: number) => boolean) {
+  return (left: number, right: number) => tests(left) && tests(right) && demographics.facility[left] !== demographics.facility[right];
+}
+
+function matchLabels(patients: Int32Array, { left, right }: Pairs): Uint8Array {
+  return Uint8Array.from(left, (l, i) => (patients[l] === patients[right[i]!] ? 1 : 0));
+}
+
+/** The false candidates that demographics find likeliest. */
+function hardest({ left, right }: Pairs, labels: Uint8Array, demographic: Float64Array, count: number): Pairs {
+  const others = Int32Array.from(left, (_, i) => i).filter((i) => labels[i] === 0);
+  const kept = others.sort((a, b) => demographic[b]! - demographic[a]! || a - b).slice(0, count);
+  return { left: kept.map((i) => left[i]!), right: kept.map((i) => right[i]!) };
+}
+
+/** Clinical evidence alone, a match where it speaks for one: posterior 0.5 when half the pairs are matches. */
+function balancedFigures(model: EvidenceModel, { profiles }: EvidenceData, matches: Pairs, others: Pairs): PairFigures {
+  const found = scoreClinical(model, profiles, matches).filter((ratio) => ratio > 0).length;
+  const wrong = scoreClinical(model, profiles, others).filter((ratio) => ratio > 0).length;
+  return figures(found, wrong, matches.left.length);
+}
+
+function figures(found: number, wrong: number, truths: number): PairFigures {
+  const precision = found + wrong === 0 ? 0 : found / (found + wrong);
+  const recall = truths === 0 ? 0 : found / truths;
+  return { precision, recall, f1: f1Score(precision, recall) };
+}
+
+function resolutionFigures(options: {
+  readonly data: EvidenceData;
+  readonly pairs: Pairs;
+  /** The evidence, rules aside. */
+  readonly logOdds: Float64Array;
+  readonly rules: PairRules;
+  readonly matches: number;
+  readonly tests: (record: number) => boolean;
+}): ResolutionFigures {
+  const { data, pairs, logOdds, rules, matches, tests } = options;
+  const { patients, demographics, recordCount } = data;
+  const labels = matchLabels(patients, pairs);
+  const total = fuse({ ...pairs, demographic: logOdds }, demographics, rules);
+  const accepted = total.filter((value) => value > 0).length;
+  const found = total.filter((value, i) => value > 0 && labels[i] === 1).length;
+  const cluster = meanLinkage({
+    count: recordCount,
+    ...pairs,
+    logOdds,
+    forbid: (a, b) => rulePenalty(demographics, rules, a, b),
+  });
+  return {
+    pairs: figures(found, accepted - found, matches),
+    ...clusterFigures({ cluster, patients, matches, tests }),
+    calibration: calibrationCurve(total, labels),
+  };
+}
+
+function clusterFigures(options: {
+  readonly cluster: Int32Array;
+  readonly patients: Int32Array;
+  readonly matches: number;
+  readonly tests: (record: number) => boolean;
+}) {
+  const { cluster, patients, matches, tests } = options;
+  const clustersOf = new Map<number, Set<number>>();
+  const patientsOf = new Map<number, Set<number>>();
+  cluster.forEach((number, record) => {
+    if (!tests(record)) return;
+    const patient = patients[record]!;
+    clustersOf.set(patient, (clustersOf.get(patient) ?? new Set()).add(number));
+    patientsOf.set(number, (patientsOf.get(number) ?? new Set()).add(patient));
+  });
+  const joined = truePairs(cluster, (l, r) => tests(l) && tests(r));
+  const found = filterPairs(joined, (l, r) => patients[l] === patients[r]).left.length;
+  const manyOf = (sets: Map<number, Set<number>>) => [...sets.values()].filter((set) => set.size > 1).length;
+  return {
+    clustered: figures(found, joined.left.length - found, matches),
+    splitPatients: manyOf(clustersOf),
+    impureClusters: manyOf(patientsOf),
+  };
+}

@@ -1,0 +1,120 @@
+// Trains the evidence model on a run folder with ground truth, and measures it honestly: on patients it has not seen, on other
+// populations, and with parts of the evidence taken away. Then fits it once more on everybody and writes model and card.
+
+import { basename, dirname, join } from 'node:path';
+
+import { UserError } from '../../base/errors.ts';
+import { writeText } from '../../base/files.ts';
+import { type Progress, silent, timed } from '../../base/progress.ts';
+import { type PairRules, strictRules } from '../../evidence/fusion.ts';
+import { type EvidenceModel, writeEvidenceModel } from '../../evidence/model-file.ts';
+import { patientFolds } from '../../evidence/train.ts';
+import { type Ablation, ablations } from './evidence-ablations.ts';
+import { modelCard } from './evidence-card.ts';
+import { type EvidenceData, loadEvidenceData } from './evidence-data.ts';
+import { fitEvidence } from './evidence-fit.ts';
+import { type Measured, measureEvidence } from './evidence-measure.ts';
+
+/** Share of the patients kept aside for the figures: one in four. */
+const heldOutFolds = 4;
+
+export type TrainEvidenceOptions = {
+  /** Run folder with metadata/ground_truth.parquet. */
+  readonly folder: string;
+  /** Model file to write; the card goes beside it with the ending .md. */
+  readonly out: string;
+  readonly seed: number;
+  /** Also fit without parts of the evidence, to say what each is worth. */
+  readonly withAblations?: boolean;
+  /** Other run folders with truth to test the final model on. */
+  readonly testFolders?: readonly string[];
+  /** As typed, for the card. */
+  readonly command: string;
+  readonly threads?: number | undefined;
+  readonly progress?: Progress;
+};
+
+export type TrainingFigures = {
+  readonly data: { readonly name: string; readonly records: number; readonly patients: number; readonly truePairs: number };
+  readonly seed: number;
+  readonly command: string;
+  /** On the patients kept aside. */
+  readonly heldOut: Measured;
+  readonly ablations: readonly { readonly name: string; readonly figures: Measured }[];
+  readonly others: readonly { readonly name: string; readonly figures: Measured }[];
+};
+
+/**
+ * Trains, measures and writes the model and its card.
+ *
+ * @throws UserError for a folder without truth, or too few patients to keep some aside
+ */
+export async function trainEvidence(options: TrainEvidenceOptions): Promise<TrainingFigures> {
+  const { folder, out, seed, withAblations = false, testFolders = [], command, threads, progress = silent } = options;
+  const data = await loadEvidenceData(folder, { threads, progress });
+  if (data.patientCount < 50) {
+    throw new UserError('evidence.too-few', `evidence: too few patients to learn from: ${data.patientCount}; use at least some hundreds`);
+  }
+  const measured = async (name: string, ablation: Ablation | undefined) =>
+    (await timed(progress, name, () => measureHeldOut(data, seed, ablation))).result;
+  const heldOut = await measured('fit and measure, patient split', undefined);
+  const without: { name: string; figures: Measured }[] = [];
+  for (const ablation of withAblations ? ablations : []) {
+    without.push({ name: ablation.name, figures: await measured(`without ${ablation.name}`, ablation) });
+  }
+  const { result: fitted } = await timed(progress, 'fit on all patients', () => fitEvidence({ data, seed, rules: strictRules }));
+  const model: EvidenceModel = { ...fitted, metadata: metadataOf(data, { seed, command }) };
+  const others: { name: string; figures: Measured }[] = [];
+  for (const path of testFolders) {
+    const other = await loadEvidenceData(path, { threads, progress });
+    others.push({ name: nameOf(path), figures: measureEvidence({ model, data: other, rules: strictRules, seed }) });
+  }
+  const figures = {
+    data: { name: nameOf(folder), records: data.recordCount, patients: data.patientCount, truePairs: countTruePairs(data) },
+    seed,
+    command,
+    heldOut,
+    ablations: without,
+    others,
+  };
+  await writeEvidenceModel(out, model);
+  await writeText(out.replace(/(\.json)?$/, '.md'), modelCard(figures));
+  return figures;
+}
+
+/** Fits on three quarters of the patients and measures on the rest. */
+function measureHeldOut(data: EvidenceData, seed: number, ablation: Ablation | undefined): Measured {
+  const changed = ablation?.change?.(data, seed) ?? data;
+  const rules: PairRules = { ...strictRules, ...ablation?.rules };
+  const fold = patientFolds(changed.patients, { folds: heldOutFolds, seed: seed + 1 });
+  const fitted = fitEvidence({
+    data: changed,
+    seed,
+    rules,
+    learns: (record) => fold[record] !== 0,
+    ...(ablation?.hidden ? { hidden: ablation.hidden } : {}),
+  });
+  return measureEvidence({ model: { ...fitted, metadata: {} }, data: changed, rules, seed, tests: (record) => fold[record] === 0 });
+}
+
+/** `runs/train/augmented` says more than `augmented`. */
+function nameOf(path: string): string {
+  return join(basename(dirname(path)), basename(path));
+}
+
+function metadataOf(data: EvidenceData, { seed, command }: { readonly seed: number; readonly command: string }) {
+  return {
+    data: nameOf(data.path),
+    records: data.recordCount,
+    patients: data.patientCount,
+    truePairs: countTruePairs(data),
+    seed,
+    command,
+  };
+}
+
+function countTruePairs({ patients }: EvidenceData): number {
+  const sizes = new Map<number, number>();
+  for (const patient of patients) sizes.set(patient, (sizes.get(patient) ?? 0) + 1);
+  return [...sizes.values()].reduce((sum, size) => sum + (size * (size - 1)) / 2, 0);
+}
