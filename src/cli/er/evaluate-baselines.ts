@@ -11,9 +11,25 @@ import { writeFolder } from '../../base/files.ts';
 import type { EvaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
 import { loadTruth } from '../../records/truth.ts';
 import { verb } from '../verb.ts';
-import { chosenParameters, folderSchema, inOption, outOption, paramsOption, paramsSchema, threadsOption, threadsSchema } from './options.ts';
+import {
+  chosenParameters,
+  folderSchema,
+  inOption,
+  outOption,
+  paramsOption,
+  paramsSchema,
+  threadsOption,
+  threadsSchema,
+} from './options.ts';
 
-const schema = z.strictObject({ in: folderSchema, resolved: folderSchema, golden: folderSchema, out: folderSchema, params: paramsSchema, threads: threadsSchema });
+const schema = z.strictObject({
+  in: folderSchema,
+  resolved: folderSchema,
+  golden: folderSchema,
+  out: folderSchema,
+  params: paramsSchema,
+  threads: threadsSchema,
+});
 
 /** `clinfuse er evaluate-baselines`: what demographics alone give on the same records. */
 export function evaluateBaselinesCommand(): Command {
@@ -34,16 +50,21 @@ export function evaluateBaselinesCommand(): Command {
       const parameters = chosenParameters({ params });
       const metricsFile = join(golden, 'evaluation_metrics.json');
       if (!existsSync(metricsFile)) {
-        throw new UserError('stage.missing', `golden: file not found: ${metricsFile}; run golden-records on a run folder with ground truth`);
+        throw new UserError(
+          'stage.missing',
+          `golden: file not found: ${metricsFile}; run golden-records on a run folder with ground truth`,
+        );
       }
       const metrics = JSON.parse(readFileSync(metricsFile, 'utf8')) as EvaluationMetrics;
       const comparison = await writeFolder(out, { names: baselineFiles, inputs: [folder, resolved, golden] }, async (place) => {
         await using session = await openSession(folder, { threads, progress });
         await loadTruth(session.db, session.folder);
         const pairs = await readCandidates(session.db, resolved);
-        return evaluateBaselines(session, { pairs, metrics, parameters, out: place });
+        return await evaluateBaselines(session, { pairs, metrics, parameters, out: place });
       });
-      const rows = Object.entries(comparison.scenarios).map(([name, { pair_metrics }]) => `${name.padEnd(20)} F1 ${(pair_metrics as { f1_score: number }).f1_score.toFixed(4)}`);
+      const rows = Object.entries(comparison.scenarios).map(
+        ([name, { pair_metrics }]) => `${name.padEnd(20)} F1 ${(pair_metrics as { f1_score: number }).f1_score.toFixed(4)}`,
+      );
       return { text: rows.join('\n'), json: comparison };
     },
   });

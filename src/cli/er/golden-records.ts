@@ -7,9 +7,25 @@ import { openSession } from '../../apps/entity-resolution/session.ts';
 import { writeFolder } from '../../base/files.ts';
 import { thousands } from '../../base/text.ts';
 import { verb } from '../verb.ts';
-import { chosenParameters, folderSchema, inOption, outOption, paramsOption, paramsSchema, threadsOption, threadsSchema } from './options.ts';
+import {
+  chosenParameters,
+  folderSchema,
+  inOption,
+  outOption,
+  paramsOption,
+  paramsSchema,
+  threadsOption,
+  threadsSchema,
+} from './options.ts';
 
-const schema = z.strictObject({ in: folderSchema, resolved: folderSchema, inferred: folderSchema, out: folderSchema, params: paramsSchema, threads: threadsSchema });
+const schema = z.strictObject({
+  in: folderSchema,
+  resolved: folderSchema,
+  inferred: folderSchema,
+  out: folderSchema,
+  params: paramsSchema,
+  threads: threadsSchema,
+});
 
 /** `clinfuse er golden-records`: one row per patient, with provenance. */
 export function goldenRecordsCommand(): Command {
@@ -31,9 +47,11 @@ export function goldenRecordsCommand(): Command {
       const { patients, metrics } = await writeFolder(out, { names: goldenFiles, inputs: [folder, resolved, inferred] }, async (place) => {
         await using session = await openSession(folder, { threads, progress });
         const pairs = await addPredictions(session.db, await readCandidates(session.db, resolved), inferred);
-        return goldenRecords(session, { pairs, parameters, out: place });
+        return await goldenRecords(session, { pairs, parameters, out: place });
       });
-      const scored = metrics ? `; pairwise F1 ${metrics.pairwise.f1.toFixed(4)}, ${metrics.split_patients} split, ${metrics.impure_clusters} mixed` : '';
+      const scored = metrics
+        ? `; pairwise F1 ${metrics.pairwise.f1.toFixed(4)}, ${metrics.split_patients} split, ${metrics.impure_clusters} mixed`
+        : '';
       return { text: `${thousands(patients)} patients${scored}; ${out}`, json: { patients, ...(metrics && { metrics }) } };
     },
   });
