@@ -10,6 +10,8 @@ export type VerbOption = {
   readonly help: string;
   readonly required?: boolean;
   readonly default?: string | number | boolean;
+  /** Understood, but not shown in --help. */
+  readonly hidden?: boolean;
 };
 
 export type Verb<T> = {
@@ -27,10 +29,11 @@ export type Verb<T> = {
 /** Makes a commander command of a verb: parse, call, print. Every verb also gets `--json` and `--quiet`. */
 export function verb<T>({ name, summary, example, options, schema, run }: Verb<T>): Command {
   const command = new Command(name).summary(summary).description(summary);
-  for (const { flags, help, required, default: fallback } of options) {
+  for (const { flags, help, required, default: fallback, hidden } of options) {
     const option = new Option(flags, help);
     if (fallback !== undefined) option.default(fallback);
     if (required) option.makeOptionMandatory();
+    if (hidden) option.hideHelp();
     command.addOption(option);
   }
   command.option('--json', 'print one JSON object on stdout').option('--quiet', 'no progress, no log lines');

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+
+import { UserError } from '../../base/errors.ts';
+import { countOption, numberOption, type VerbOption } from '../verb.ts';
+
+/** Options of the verbs that make data. Older scripts say `--input` and `--output`: still understood, no longer shown. */
+export const folderOptions = (input: string, output: string): readonly VerbOption[] => [
+  { flags: '--in <folder>', help: input },
+  { flags: '--out <folder>', help: output },
+  { flags: '--input <folder>', help: 'the same as --in', hidden: true },
+  { flags: '--output <folder>', help: 'the same as --out', hidden: true },
+];
+
+export const configOption: VerbOption = { flags: '--config <file>', help: 'YAML settings, as a run_config.yaml; flags come on top' };
+export const threadsOption: VerbOption = { flags: '--threads <count>', help: 'threads (default: all cores)' };
+
+const folder = z.string().min(1).optional();
+export const folderKeys = { in: folder, out: folder, input: folder, output: folder };
+export const threadsKey = { threads: countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' }).optional() };
+export const optionalNumber = numberOption.optional();
+
+/** The two folders, whichever way they were named. */
+export function folders(
+  name: string,
+  { in: from, input, out, output }: { readonly [Key in keyof typeof folderKeys]?: string | undefined },
+): { readonly input: string; readonly output: string } {
+  const given = { input: from ?? input, output: out ?? output };
+  for (const [flag, value] of [
+    ['--in', given.input],
+    ['--out', given.output],
+  ] as const) {
+    if (value === undefined)
+      throw new UserError('cli.option', `${name}: required option not given: ${flag} <folder>; see clinfuse er ${name} --help`);
+  }
+  return given as { input: string; output: string };
+}
+
+/** `{ threads }` when given, for options that may be absent but not undefined. */
+export function maybeThreads(threads: number | undefined): { readonly threads?: number } {
+  return threads === undefined ? {} : { threads };
+}
