@@ -32,14 +32,19 @@ export const greatestRarity = Math.log(1000);
 
 /** Who the training records belong to. */
 export type People = {
-  /** One number per patient; records with the same number are the same patient. */
+  /** One number per patient; records with the same number are the same patient, those with -1 are left out. */
   readonly patient: Int32Array;
   /** Fractional year; NaN where unknown. */
   readonly birthYear: Float32Array;
 };
 
-/** Learns the statistics from a training population whose true patients are known. */
+/**
+ * Learns the statistics from a training population whose true patients are known.
+ *
+ * @param people records whose patient is -1 teach nothing: those held out
+ */
 export function learnClinicalStatistics(profiles: Profiles, people: People): ClinicalStatistics {
+  const birthYear = people.birthYear.map((year, record) => (people.patient[record]! < 0 ? Number.NaN : year));
   const names = factNames(profiles);
   const codes: Record<string, [number, number, number]> = {};
   for (const domain of codeDomains) {
@@ -48,18 +53,19 @@ export function learnClinicalStatistics(profiles: Profiles, people: People): Cli
       codes[name] = learned[c]!;
     });
   }
-  return { codes, vaccines: learnVaccines(profiles.facts.immunizations), ages: learnAges(profiles, people.birthYear) };
+  return { codes, vaccines: learnVaccines(profiles.facts.immunizations), ages: learnAges(profiles, birthYear) };
 }
 
 const shrinkage = 20;
 
 /** Rarity and pair weights of every code of one table. */
 function learnCodes({ codes, start, code }: Facts, patient: Int32Array): [number, number, number][] {
-  const recordCount = patient.length;
+  const groups = groupsOf(patient);
+  const recordCount = groups.reduce((sum, group) => sum + group.length, 0);
   const records = new Float64Array(codes.length);
   const both = new Float64Array(codes.length);
   const either = new Float64Array(codes.length);
-  for (const group of groupsOf(patient)) {
+  for (const group of groups) {
     const has = new Map<number, number>();
     for (const record of group) {
       for (let at = start[record]!; at < start[record + 1]!; at++) {
@@ -72,7 +78,7 @@ function learnCodes({ codes, start, code }: Facts, patient: Int32Array): [number
       either[c]! += holders * (group.length - holders);
     }
   }
-  const pairs = groupsOf(patient).reduce((sum, group) => sum + (group.length * (group.length - 1)) / 2, 0);
+  const pairs = groups.reduce((sum, group) => sum + (group.length * (group.length - 1)) / 2, 0);
   const round = (x: number) => Math.round(x * 1000) / 1000;
   return codes.map((_, c) => {
     const share = records[c]! / recordCount;
@@ -107,6 +113,7 @@ function learnVaccines({ codes, start, code, month }: Facts): Record<string, [nu
 function groupsOf(patient: Int32Array): number[][] {
   const groups = new Map<number, number[]>();
   patient.forEach((person, record) => {
+    if (person < 0) return;
     const group = groups.get(person);
     if (group) group.push(record);
     else groups.set(person, [record]);

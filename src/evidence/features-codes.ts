@@ -11,13 +11,12 @@ import type { ClinicalContext, CodeSets } from './clinical-context.ts';
 import { birthYears } from './implied-age.ts';
 
 const domains = ['conditions', 'medications', 'procedures', 'immunizations', 'allergies', 'careplans', 'devices', 'encounters'] as const;
-const lasting = ['conditions', 'medications', 'careplans'] as const;
+const lasting: readonly string[] = ['conditions', 'medications', 'careplans'];
+const isLasting = domains.map((domain) => lasting.includes(domain));
 
 const factFeatures = ['shared weight', 'rarest shared', 'share shared', 'unshared weight', 'carried on weight'] as const;
 
-export const codeNames = domains
-  .filter((domain) => domain !== 'conditions')
-  .flatMap((domain) => factFeatures.map((feature) => `${domain} ${feature}`));
+export const codeNames = domains.slice(1).flatMap((domain) => factFeatures.map((feature) => `${domain} ${feature}`));
 export const conditionNames = [
   ...factFeatures.map((feature) => `conditions ${feature}`),
   ...lasting.flatMap((domain) => [`${domain} never ended in both`, `${domain} never ended in both, weight`]),
@@ -35,37 +34,28 @@ export const ageNames = [
 
 type Shared = { weight: number; rarest: number; carried: number; open: number; openWeight: number; likelihood: number };
 
-export function writeCodes(context: ClinicalContext, left: number, right: number, out: Float32Array, at: number): void {
-  const shared = nothing();
-  let next = at;
-  for (const domain of domains) {
-    if (domain === 'conditions') continue;
-    share(context.codes[domain], left, right, shared);
-    next = writeShared(context.codes[domain], left, right, shared, out, next);
-  }
-}
-
-export function writeConditions(context: ClinicalContext, left: number, right: number, out: Float32Array, at: number): void {
-  const shared = nothing();
-  share(context.codes.conditions, left, right, shared);
-  let next = writeShared(context.codes.conditions, left, right, shared, out, at);
-  for (const domain of lasting) {
-    if (domain !== 'conditions') share(context.codes[domain], left, right, shared);
-    out[next++] = shared.open;
-    out[next++] = shared.openWeight;
-  }
-  out[next] = episodesAtOnce(context.codes.conditions, left, right);
-}
-
-export function writeLikelihoods(context: ClinicalContext, left: number, right: number, out: Float32Array, at: number): void {
-  const shared = nothing();
+/** Writes the columns of `conditionNames`, `codeNames` and `likelihoodNames`, in this order, so that each table is walked once. */
+export function writeFacts(context: ClinicalContext, left: number, right: number, out: Float32Array, at: number): void {
+  const shared: Shared = { weight: 0, rarest: 0, carried: 0, open: 0, openWeight: 0, likelihood: 0 };
+  const likelihoodAt = at + conditionNames.length + codeNames.length;
+  let openAt = at + factFeatures.length;
+  let codesAt = at + conditionNames.length;
   let total = 0;
   for (let d = 0; d < domains.length; d++) {
-    share(context.codes[domains[d]!], left, right, shared);
-    out[at + d] = shared.likelihood;
+    const sets = context.codes[domains[d]!];
+    share(sets, left, right, shared);
+    // The first table, conditions, stands in a group of its own.
+    writeShared(sets, left, right, shared, out, d === 0 ? at : codesAt);
+    if (d > 0) codesAt += factFeatures.length;
+    if (isLasting[d]) {
+      out[openAt++] = shared.open;
+      out[openAt++] = shared.openWeight;
+    }
+    out[likelihoodAt + d] = shared.likelihood;
     total += shared.likelihood;
   }
-  out[at + domains.length] = total;
+  out[openAt] = episodesAtOnce(context.codes.conditions, left, right);
+  out[likelihoodAt + domains.length] = total;
 }
 
 export function writeAges({ births, lastMonth }: ClinicalContext, left: number, right: number, out: Float32Array, at: number): void {
@@ -86,11 +76,7 @@ export function writeAges({ births, lastMonth }: ClinicalContext, left: number, 
   out[at + 5] = Math.max(0, year - Math.max(mean[left]!, mean[right]!));
 }
 
-function nothing(): Shared {
-  return { weight: 0, rarest: 0, carried: 0, open: 0, openWeight: 0, likelihood: 0 };
-}
-
-function writeShared(sets: CodeSets, left: number, right: number, shared: Shared, out: Float32Array, at: number): number {
+function writeShared(sets: CodeSets, left: number, right: number, shared: Shared, out: Float32Array, at: number): void {
   const lighter = Math.min(sets.raritySum[left]!, sets.raritySum[right]!);
   const heavier = Math.max(sets.raritySum[left]!, sets.raritySum[right]!);
   // A record without a code of this table has nothing to share or to miss.
@@ -100,7 +86,6 @@ function writeShared(sets: CodeSets, left: number, right: number, shared: Shared
   out[at + 2] = isComparable ? shared.weight / lighter : Number.NaN;
   out[at + 3] = heavier > 0 ? lighter + heavier - 2 * shared.weight : Number.NaN;
   out[at + 4] = isComparable ? shared.carried : Number.NaN;
-  return at + factFeatures.length;
 }
 
 /** Walks the codes both records have. */
@@ -151,8 +136,10 @@ function episodesAtOnce({ start, code, month, end }: CodeSets, left: number, rig
       continue;
     }
     if (month[i]! < end[j]! && month[j]! < end[i]!) count++;
-    if (end[i]! < end[j]! || (end[i] === end[j] && month[i]! < month[j]!)) i++;
-    else j++;
+    // The episode that is over first moves on; both do when they are the same, so that it does not matter which record is left.
+    const order = end[i]! - end[j]! || month[i]! - month[j]!;
+    if (order <= 0) i++;
+    if (order >= 0) j++;
   }
   return count;
 }

@@ -3,7 +3,7 @@
 // Idea: of two series, the two points nearest in time say most (a grown person keeps his height, weight drifts). Beside them stand the
 // middles, the last values and, where the spans overlap, how far one record's points lie from the line drawn through the other's.
 // Both series ascend by (month, value), so one merge finds the nearest points: at each step the earlier of the two moves on, and
-// among equal gaps the smaller difference counts. The result does not depend on which record is left.
+// among equal gaps the smaller difference counts, then the greater growth. The result does not depend on which record is left.
 // Cost: one pass over both series.
 
 import type { ClinicalContext, SummedSeries } from './clinical-context.ts';
@@ -125,12 +125,14 @@ export function nearest({ start, month, value }: SummedSeries, left: number, rig
     const rise = value[j]! - value[i]!;
     const gap = Math.abs(ahead);
     const difference = Math.abs(rise);
-    if (gap < bestGap || (gap === bestGap && difference < bestDifference)) {
+    const growth = ahead > 0 ? rise : ahead < 0 ? value[i]! - value[j]! : 0;
+    const isNearer = gap < bestGap || (gap === bestGap && difference < bestDifference);
+    if (isNearer || (gap === bestGap && difference === bestDifference && growth > found.growth)) {
       bestGap = gap;
       bestDifference = difference;
       found.gap = gap;
       found.difference = difference;
-      found.growth = ahead > 0 ? rise : ahead < 0 ? -rise : 0;
+      found.growth = growth;
     }
     if (ahead > 0 || (ahead === 0 && rise > 0)) i++;
     else j++;

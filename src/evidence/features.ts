@@ -5,16 +5,7 @@
 // Cost: about ten microseconds a pair, no allocation that grows with the pairs.
 
 import type { ClinicalContext } from './clinical-context.ts';
-import {
-  ageNames,
-  codeNames,
-  conditionNames,
-  likelihoodNames,
-  writeAges,
-  writeCodes,
-  writeConditions,
-  writeLikelihoods,
-} from './features-codes.ts';
+import { ageNames, codeNames, conditionNames, likelihoodNames, writeAges, writeFacts } from './features-codes.ts';
 import { bodyNames, laboratoryNames, vitalNames, writeBody, writeLaboratory, writeVitals } from './features-measurements.ts';
 import { sizeNames, timingNames, vaccineNames, writeSize, writeTiming, writeVaccines } from './features-timing.ts';
 
@@ -22,30 +13,42 @@ export { prepareClinical } from './clinical-context.ts';
 
 type Writer = (context: ClinicalContext, left: number, right: number, out: Float32Array, at: number) => void;
 
-/** The groups in order of their columns. */
-const families = {
-  body: { names: bodyNames, write: writeBody },
-  vitals: { names: vitalNames, write: writeVitals },
-  laboratory: { names: laboratoryNames, write: writeLaboratory },
-  age: { names: ageNames, write: writeAges },
-  timing: { names: timingNames, write: writeTiming },
-  size: { names: sizeNames, write: writeSize },
-  vaccines: { names: vaccineNames, write: writeVaccines },
-  conditions: { names: conditionNames, write: writeConditions },
-  codes: { names: codeNames, write: writeCodes },
-  likelihood: { names: likelihoodNames, write: writeLikelihoods },
-} satisfies Record<string, { readonly names: readonly string[]; readonly write: Writer }>;
+/** Families in order of their columns, each with the groups its writer fills. */
+const families: readonly { readonly groups: Readonly<Record<string, readonly string[]>>; readonly write: Writer }[] = [
+  { groups: { body: bodyNames }, write: writeBody },
+  { groups: { vitals: vitalNames }, write: writeVitals },
+  { groups: { laboratory: laboratoryNames }, write: writeLaboratory },
+  { groups: { age: ageNames }, write: writeAges },
+  { groups: { timing: timingNames }, write: writeTiming },
+  { groups: { size: sizeNames }, write: writeSize },
+  { groups: { vaccines: vaccineNames }, write: writeVaccines },
+  { groups: { conditions: conditionNames, codes: codeNames, likelihood: likelihoodNames }, write: writeFacts },
+];
+const widths = families.map(({ groups }) => Object.values(groups).reduce((sum, names) => sum + names.length, 0));
 
-export type ClinicalFeatureGroup = keyof typeof families;
-export const clinicalFeatureGroups = Object.keys(families) as ClinicalFeatureGroup[];
+export const clinicalFeatureGroups = [
+  'body',
+  'vitals',
+  'laboratory',
+  'age',
+  'timing',
+  'size',
+  'vaccines',
+  'conditions',
+  'codes',
+  'likelihood',
+] as const;
+export type ClinicalFeatureGroup = (typeof clinicalFeatureGroups)[number];
+
+const columns = families.flatMap(({ groups }) =>
+  Object.entries(groups).flatMap(([group, names]) => names.map((name) => ({ name, group: group as ClinicalFeatureGroup }))),
+);
 
 /** Names of the columns, in order. */
-export const clinicalFeatureNames: readonly string[] = clinicalFeatureGroups.flatMap((group) => families[group].names);
+export const clinicalFeatureNames: readonly string[] = columns.map((column) => column.name);
 
-/** The group of each column. */
-export const clinicalFeatureGroupOf: readonly ClinicalFeatureGroup[] = clinicalFeatureGroups.flatMap((group) =>
-  families[group].names.map(() => group),
-);
+/** The group of each column: what an ablation switches off together. */
+export const clinicalFeatureGroupOf: readonly ClinicalFeatureGroup[] = columns.map((column) => column.group);
 
 /**
  * Writes the features of pairs `from` to `to` (excluded), one row each.
@@ -63,18 +66,9 @@ export function clinicalFeatures(
   const width = clinicalFeatureNames.length;
   for (let pair = from; pair < to; pair++) {
     let at = (pair - from) * width;
-    for (const group of clinicalFeatureGroups) {
-      families[group].write(context, left[pair]!, right[pair]!, out, at);
-      at += families[group].names.length;
+    for (let f = 0; f < families.length; f++) {
+      families[f]!.write(context, left[pair]!, right[pair]!, out, at);
+      at += widths[f]!;
     }
   }
-}
-
-/** Makes the columns of some groups missing, for training and scoring without them. */
-export function withoutGroups(features: Float32Array, rowCount: number, groups: readonly ClinicalFeatureGroup[]): void {
-  const width = clinicalFeatureNames.length;
-  clinicalFeatureGroupOf.forEach((group, column) => {
-    if (!groups.includes(group)) return;
-    for (let row = 0; row < rowCount; row++) features[row * width + column] = Number.NaN;
-  });
 }

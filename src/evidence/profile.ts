@@ -85,8 +85,9 @@ export type Profiles = {
 
 export const openEnd = 32767;
 
-/** 30-day months since 1970-01-01; a date that no living person has is held at the edge. */
-const monthOf = (column: string) => `greatest(-2000, least(2000, floor(epoch(${column}::TIMESTAMP) / 2592000)))::SMALLINT`;
+/** 30-day months since 1970-01-01, null for null; a date that no living person has is held at the edge (`least` alone would skip nulls). */
+const monthOf = (column: string) =>
+  `if(${column} is null, null, greatest(-2000, least(2000, floor(epoch(${column}::TIMESTAMP) / 2592000))))::SMALLINT`;
 
 /** Where each domain's code, date and end stand. */
 const factSources: { readonly [D in CodeDomain]: { readonly code: string; readonly date: string; readonly end?: string } } = {
