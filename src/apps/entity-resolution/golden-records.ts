@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { writeJson } from '../../base/files.ts';
 import { logit, sigmoid } from '../../base/statistics.ts';
+import { expectedCalibrationError } from '../../evaluation/calibration.ts';
 import { type EvaluationMetrics, evaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
 import { fuse, type PairRules, rulePenalty, softRules } from '../../evidence/fusion.ts';
 import { meanLinkage } from '../../linkage/cluster.ts';
@@ -14,12 +15,18 @@ import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
 
+/** What evaluation_metrics.json holds. */
+export type GoldenMetrics = EvaluationMetrics & {
+  /** Mean gap between the posterior and the share of true pairs, over candidates in ten groups of equal size. */
+  readonly calibration_error: number;
+};
+
 export type GoldenResult = {
   readonly patients: number;
   /** Cluster number of each record. */
   readonly clusters: Int32Array;
   /** Absent where the run folder holds no ground truth. */
-  readonly metrics?: EvaluationMetrics;
+  readonly metrics?: GoldenMetrics;
 };
 
 /** Files `golden-records` writes. */
@@ -64,13 +71,15 @@ export async function goldenRecords(
   const hasTruth = await loadTruth(db, session.folder);
   if (hasTruth) {
     const labels = await truthLabels(db);
-    const metrics = evaluationMetrics({
+    const scored = evaluationMetrics({
       predicted: clusters,
       truth: Array.from(labels, (label) => (label < 0 ? null : label)),
       edges: matches,
       autoMatchCount: matches.source.filter((source) => source !== 'evidence').length,
       modelMatchCount: matches.source.filter((source) => source !== 'auto_match').length,
     });
+    const outcomes = Uint8Array.from(pairs.left, (left, p) => (labels[left]! >= 0 && labels[left] === labels[pairs.right[p]!] ? 1 : 0));
+    const metrics = { ...scored, calibration_error: expectedCalibrationError({ probabilities: posterior, outcomes }) };
     await writeJson(join(out, 'evaluation_metrics.json'), metrics);
     working.finish();
     return { patients, clusters, metrics };

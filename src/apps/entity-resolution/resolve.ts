@@ -15,6 +15,7 @@ import { clinicalRecordSettings, clinicalRecordTraining } from '../../linkage/pr
 import { createSummaries, pairPromptSql } from '../../records/summary.ts';
 import { loadTruth, truthLabels } from '../../records/truth.ts';
 import { literal } from '../../sql/duckdb.ts';
+import { blockingRecall } from './blocking-recall.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
@@ -99,6 +100,7 @@ async function scoreLinkage({ db }: Session, { left, right, matchWeight }: Candi
   const best = bestGridThreshold(scored);
   const found = isTrue.reduce((sum, value) => sum + value, 0);
   return {
+    blocking_recall: round4(await blockingRecall(db, clinicalRecordSettings.blockingRules)),
     candidate_recall: round4(found / Math.max(1, scored.totalTrue)),
     splink_only_auto_f1: round4(auto.f1),
     splink_only_auto_precision: round4(auto.precision),
