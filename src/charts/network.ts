@@ -12,8 +12,8 @@ export function networkChart(panels: readonly NetworkPanel[]): ChartSpec {
 
 const groupColours = [palette.blue, palette.orange, '#6b7a89', '#8c5aa8', '#3f8f6b', '#a34a5b'];
 const linkStyles = {
-  accepted: { color: palette.blue, width: 2.6, dash: [1, 0], label: 'joined' },
-  rejected: { color: palette.orange, width: 1.3, dash: [5, 4], label: 'compared, not joined' },
+  accepted: { color: palette.blue, width: 2.6, dash: [1, 0], label: 'evidence for: joined' },
+  rejected: { color: palette.orange, width: 1.3, dash: [5, 4], label: 'evidence against, or outweighed' },
   unseen: { color: palette.faint, width: 1, dash: [1, 4], label: 'never compared' },
 };
 

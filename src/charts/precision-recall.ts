@@ -13,10 +13,10 @@ export type Mark = {
   readonly precision: number;
   readonly style: 'ours' | 'published';
   /** Where the label stands against its point. */
-  readonly side?: 'left' | 'right' | 'above' | 'below';
+  readonly side?: keyof typeof sides;
 };
 
-const colours = { ours: palette.blue, middle: palette.blueLight, base: palette.faint };
+const colours = { ours: palette.blue, middle: '#6faed0', base: palette.faint };
 
 /** Precision against recall: the whole square, and beside it the corner where good systems differ. */
 export function precisionRecallChart({ curves, marks }: { readonly curves: readonly Curve[]; readonly marks: readonly Mark[] }): ChartSpec {
@@ -41,7 +41,7 @@ function panel({ curves, marks, from, title }: { curves: readonly Curve[]; marks
   const rows = curves.flatMap((curve) => curve.points.map((point) => ({ ...point, name: curve.name })));
   const names = curves.map((curve) => curve.name);
   const axis = { format: '.0%', values: ticks(from) };
-  const scale = { domain: [from, 1 + (1 - from) * 0.015], nice: false };
+  const scale = { domain: [from, 1 + (1 - from) * (from === 0 ? 0.015 : 0.08)], nice: false };
   const x = { field: 'recall', type: 'quantitative', scale, axis, title: 'recall: true pairs found' };
   const y = { field: 'precision', type: 'quantitative', scale, axis, title: from === 0 ? 'precision: pairs that are right' : null };
   return {
@@ -75,8 +75,8 @@ function panel({ curves, marks, from, title }: { curves: readonly Curve[]; marks
 const sides = {
   left: { dx: -11, dy: 0, align: 'right' },
   right: { dx: 11, dy: 0, align: 'left' },
-  above: { dx: 0, dy: -16, align: 'center' },
-  below: { dx: 0, dy: 18, align: 'center' },
+  'above-left': { dx: 4, dy: -17, align: 'right' },
+  'below-left': { dx: -9, dy: 15, align: 'right' },
 };
 
 /** A point and its name; the name turns to the right where it would run out of the panel. */

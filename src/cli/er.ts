@@ -4,6 +4,7 @@ import { evidenceTrainCommand } from './er/evidence-train.ts';
 import { generateCommand } from './er/generate.ts';
 import { ingestCommand } from './er/ingest.ts';
 import { injectErrorsCommand } from './er/inject-errors.ts';
+import { reportCommand } from './er/report.ts';
 import { segmentCommand } from './er/segment.ts';
 import { summaryCommand } from './er/summary.ts';
 
@@ -16,5 +17,6 @@ export function erCommand(): Command {
   area.addCommand(injectErrorsCommand());
   area.addCommand(summaryCommand());
   area.addCommand(evidenceTrainCommand());
+  area.addCommand(reportCommand());
   return area;
 }
