@@ -223,7 +223,7 @@ describe('the page', () => {
 
   test('without truth leaves accuracy out and says so', () => {
     const page = renderReport({ data: plainData, figures: {} });
-    expect(page).toContain('Nobody knows the truth for these records');
+    expect(page).toContain('The truth about these records was not at hand');
     expect(page).toContain('nothing in the run folder says that the patients are synthetic');
     expect(page).not.toMatch(/precision and recall|certainty be believed|Whose chart/);
     expect(Object.keys(reportFigures(plainData))).toEqual(['cluster-sizes']);

@@ -47,5 +47,5 @@ footer { margin-top: 56px; border-top: 1px solid ${palette.grid}; padding-top: 1
   figure, table, .cards, .facts li { break-inside: avoid; }
   .off, tr.ours td { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
-@media (max-width: 560px) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; } main { padding-top: 28px; } }
+@media (max-width: 560px) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; } main { padding-top: 28px; } figure svg { max-width: none; } }
 `;

@@ -62,7 +62,7 @@ ${
 }
 
 function withoutTruth(): Html {
-  return html`<section><h2>Accuracy</h2><p>Nobody knows the truth for these records, so nothing is said here about how many are right: the run folder holds no ground truth. To learn it for your data, have a sample of pairs judged by hand, or run on the sample that comes with ClinFuse.</p></section>`;
+  return html`<section><h2>Accuracy</h2><p>The truth about these records was not at hand, so nothing is said here about how many are right. To learn it for your data, have a sample of pairs judged by hand; to see these sections filled, run on the sample that comes with ClinFuse, or name a run folder with ground truth.</p></section>`;
 }
 
 function withoutCase({ synthetic, truth }: ReportData): Html {
