@@ -74,11 +74,10 @@ export function meanLinkage({ count, left, right, logOdds, forbid, clip = 8, uns
     members.forEach((member, i) => {
       local[member] = i;
     });
-    const links = linksOf(members[0]!).map((k) => ({
-      a: local[left[k]!]!,
-      b: local[right[k]!]!,
-      value: Math.max(-clip, Math.min(clip, logOdds[k]!)),
-    }));
+    const links = linksOf(members[0]!)
+      .map((k) => ({ a: local[left[k]!]!, b: local[right[k]!]!, value: Math.max(-clip, Math.min(clip, logOdds[k]!)) }))
+      // A link that counts as much as no link need not be remembered: in real data that is most of them.
+      .filter((link) => link.value !== unseen);
     const penalty = forbid && ((a: number, b: number) => checkedPenalty(forbid(members[a]!, members[b]!)));
     agglomerate({ size: members.length, links, penalty, unseen }).forEach((first, i) => {
       cluster[members[i]!] = members[first]!;
