@@ -14,7 +14,7 @@ import { measureEvidence } from '../src/apps/entity-resolution/evidence-measure.
 import type { RunResult } from '../src/apps/entity-resolution/run.ts';
 import { strictRules } from '../src/evidence/fusion.ts';
 import { best, clinfuse } from './clinfuse.ts';
-import { csvFolder, evaluation, growth, ingest, injectErrors, type Population, runFolders, segment, training } from './populations.ts';
+import { csvFolder, evaluation, growth, ingest, injectErrors, runFolders, segment, training } from './populations.ts';
 import { atLeast, atMost, type Row } from './row.ts';
 import { measureSplink } from './splink.ts';
 
