@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { evidenceTrainCommand } from './er/evidence-train.ts';
+import { explainCommand } from './er/explain.ts';
 import { generateCommand } from './er/generate.ts';
 import { ingestCommand } from './er/ingest.ts';
 import { injectErrorsCommand } from './er/inject-errors.ts';
@@ -17,6 +18,7 @@ export function erCommand(): Command {
   area.addCommand(injectErrorsCommand());
   area.addCommand(summaryCommand());
   area.addCommand(evidenceTrainCommand());
+  area.addCommand(explainCommand());
   area.addCommand(reportCommand());
   return area;
 }
