@@ -28,6 +28,8 @@ export type TrainEvidenceOptions = {
   readonly withAblations?: boolean;
   /** Other run folders with truth to test the final model on. */
   readonly testFolders?: readonly string[];
+  /** Random pairs of two patients that the clinical model learns from. */
+  readonly otherPairs?: number;
   /** As typed, for the card. */
   readonly command: string;
   readonly threads?: number | undefined;
@@ -50,19 +52,21 @@ export type TrainingFigures = {
  * @throws UserError for a folder without truth, or too few patients to keep some aside
  */
 export async function trainEvidence(options: TrainEvidenceOptions): Promise<TrainingFigures> {
-  const { folder, out, seed, withAblations = false, testFolders = [], command, threads, progress = silent } = options;
+  const { folder, out, seed, withAblations = false, testFolders = [], otherPairs = 100_000, command, threads, progress = silent } = options;
   const data = await loadEvidenceData(folder, { threads, progress });
   if (data.patientCount < 50) {
     throw new UserError('evidence.too-few', `evidence: too few patients to learn from: ${data.patientCount}; use at least some hundreds`);
   }
   const measured = async (name: string, ablation: Ablation | undefined) =>
-    (await timed(progress, name, () => measureHeldOut(data, seed, ablation))).result;
+    (await timed(progress, name, () => measureHeldOut(data, { seed, otherPairs, ablation }))).result;
   const heldOut = await measured('fit and measure, patient split', undefined);
   const without: { name: string; figures: Measured }[] = [];
   for (const ablation of withAblations ? ablations : []) {
     without.push({ name: ablation.name, figures: await measured(`without ${ablation.name}`, ablation) });
   }
-  const { result: fitted } = await timed(progress, 'fit on all patients', () => fitEvidence({ data, seed, rules: strictRules }));
+  const { result: fitted } = await timed(progress, 'fit on all patients', () =>
+    fitEvidence({ data, seed, rules: strictRules, otherPairs }),
+  );
   const model: EvidenceModel = { ...fitted, metadata: metadataOf(data, { seed, command }) };
   const others: { name: string; figures: Measured }[] = [];
   for (const path of testFolders) {
@@ -83,7 +87,10 @@ export async function trainEvidence(options: TrainEvidenceOptions): Promise<Trai
 }
 
 /** Fits on three quarters of the patients and measures on the rest. */
-function measureHeldOut(data: EvidenceData, seed: number, ablation: Ablation | undefined): Measured {
+function measureHeldOut(
+  data: EvidenceData,
+  { seed, otherPairs, ablation }: { readonly seed: number; readonly otherPairs: number; readonly ablation: Ablation | undefined },
+): Measured {
   const changed = ablation?.change?.(data, seed) ?? data;
   const rules: PairRules = { ...strictRules, ...ablation?.rules };
   const fold = patientFolds(changed.patients, { folds: heldOutFolds, seed: seed + 1 });
@@ -91,6 +98,7 @@ function measureHeldOut(data: EvidenceData, seed: number, ablation: Ablation | u
     data: changed,
     seed,
     rules,
+    otherPairs,
     learns: (record) => fold[record] !== 0,
     ...(ablation?.hidden ? { hidden: ablation.hidden } : {}),
   });
