@@ -3,7 +3,7 @@ import { palette } from './theme.ts';
 
 export type ReliabilityPoint = { readonly count: number; readonly meanPredicted: number; readonly shareTrue: number };
 
-/** What was predicted against what came true, and below it how many predictions there were (log scale: most pairs are sure). */
+/** What was predicted against what came true (with the range chance allows), and below it how many predictions there were (log scale: most pairs are sure). */
 export function reliabilityChart(points: readonly ReliabilityPoint[]): ChartSpec {
   const x = {
     field: 'meanPredicted',
@@ -20,7 +20,7 @@ export function reliabilityChart(points: readonly ReliabilityPoint[]): ChartSpec
   };
   const most = Math.max(10, ...points.map((point) => point.count));
   return {
-    data: { values: [...points] },
+    data: { values: points.map((point) => ({ ...point, ...shareInterval(point) })) },
     vconcat: [
       {
         width: 300,
@@ -36,7 +36,10 @@ export function reliabilityChart(points: readonly ReliabilityPoint[]): ChartSpec
             mark: { type: 'line', color: palette.faint, strokeDash: [4, 4], strokeWidth: 1.5 },
             encoding: { x, y: { ...y, title: 'share that were the same patient' } },
           },
-          { mark: { type: 'line', color: palette.blueLight, strokeWidth: 1.5 }, encoding: { x, y } },
+          {
+            mark: { type: 'rule', color: palette.blueLight, strokeWidth: 3 },
+            encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' } },
+          },
           { mark: { type: 'point', stroke: 'white', strokeWidth: 1, size: 100 }, encoding: { x, y } },
           {
             data: { values: [{ meanPredicted: 0.97, shareTrue: 0.88, text: 'perfectly honest' }] },
@@ -63,4 +66,12 @@ export function reliabilityChart(points: readonly ReliabilityPoint[]): ChartSpec
     ],
     spacing: 12,
   } as unknown as ChartSpec;
+}
+
+/** Where the true share lies with 95 % certainty, given this many predictions. Source: Wilson, JASA 1927. */
+function shareInterval({ count, shareTrue }: ReliabilityPoint): { readonly low: number; readonly high: number } {
+  const z = 1.96;
+  const middle = (shareTrue + z ** 2 / (2 * count)) / (1 + z ** 2 / count);
+  const half = (z / (1 + z ** 2 / count)) * Math.sqrt((shareTrue * (1 - shareTrue)) / count + z ** 2 / (4 * count ** 2));
+  return { low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
 }

@@ -257,7 +257,7 @@ describe('the waterfall of a pair', () => {
       ['SSN', 5],
       ['all the rest', 1],
       ['DEMOGRAPHICS', 0],
-      ['body', 6],
+      ['height and weight', 6],
       ['all the rest', 1],
       ['ALL EVIDENCE', 0],
     ]);

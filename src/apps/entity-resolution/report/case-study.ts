@@ -57,25 +57,49 @@ export async function collectCaseStudy(input: CaseInput): Promise<CaseStudy | un
   };
 }
 
-function chooseMembers({ clusters, clustersBefore, truth }: CaseInput): readonly number[] | undefined {
+function chooseMembers(input: CaseInput): readonly number[] | undefined {
+  const { clusters, clustersBefore } = input;
   const groups = new Map<number, number[]>();
   clusters.forEach((cluster, record) => {
     const members = groups.get(cluster);
     if (members) members.push(record);
     else groups.set(cluster, [record]);
   });
-  const sizes = new Map<number, number>();
-  for (const label of truth ?? []) sizes.set(label, (sizes.get(label) ?? 0) + 1);
+  const isRight = rightCluster(input);
+  const told = clearestPerCluster(input);
   let best: { readonly members: readonly number[]; readonly score: number } | undefined;
-  for (const members of groups.values()) {
+  for (const [cluster, members] of groups) {
     const pieces = new Set(members.map((member) => clustersBefore[member]!)).size;
-    if (pieces < 2) continue;
-    const label = truth?.[members[0]!];
-    if (truth && (label === -1 || sizes.get(label!) !== members.length || members.some((member) => truth[member] !== label))) continue;
-    const score = 10 * Math.min(members.length, 5) + pieces;
+    if (pieces < 2 || !isRight(members)) continue;
+    // A case is told by a pair that demographics speak against; the clearer the histories there (to 12 nats), the better.
+    const score = 10 * Math.min(members.length, 5) + pieces + (told.has(cluster) ? 20 + Math.min(12, told.get(cluster)!) : 0);
     if (best === undefined || score > best.score) best = { members, score };
   }
   return best?.members;
+}
+
+/** Whether a cluster is exactly one true patient; always so where the truth is not known. */
+function rightCluster({ truth }: CaseInput): (members: readonly number[]) => boolean {
+  if (!truth) return () => true;
+  const sizes = new Map<number, number>();
+  for (const label of truth) sizes.set(label, (sizes.get(label) ?? 0) + 1);
+  return (members) => {
+    const label = truth[members[0]!]!;
+    return label >= 0 && sizes.get(label) === members.length && members.every((member) => truth[member] === label);
+  };
+}
+
+/** Per final cluster: the strongest clinical weight (nats) of a pair that it joins across pieces although demographics speak against it. */
+function clearestPerCluster({ left, right, demographic, total, clusters, clustersBefore }: CaseInput): ReadonlyMap<number, number> {
+  const told = new Map<number, number>();
+  left.forEach((a, k) => {
+    const b = right[k]!;
+    if (clusters[a] !== clusters[b] || clustersBefore[a] === clustersBefore[b]) return;
+    if (demographic[k]! < 0 && total[k]! > 0) {
+      told.set(clusters[a]!, Math.max(told.get(clusters[a]!) ?? 0, total[k]! - demographic[k]!));
+    }
+  });
+  return told;
 }
 
 function linksWithin({ left, right, demographic, total }: CaseInput, members: readonly number[]): CaseLink[] {
@@ -93,12 +117,14 @@ function linksWithin({ left, right, demographic, total }: CaseInput, members: re
   return [...links.values()];
 }
 
-/** The pair that shows the point best: joined in the end, furthest from it by demographics, across two pieces. */
+/** The pair that shows the point best: across two pieces, joined in the end, demographics against it, the histories strongest for it. */
 async function pairStory({ db, clustersBefore, features, model }: CaseInput, members: readonly number[], links: readonly CaseLink[]) {
   const across = links.filter(
     (link) => link.total !== undefined && link.total > 0 && clustersBefore[members[link.left]!] !== clustersBefore[members[link.right]!],
   );
-  const hardest = across.toSorted((a, b) => a.demographic! - b.demographic!)[0];
+  const against = across.filter((link) => link.demographic! < 0);
+  const clinical = (link: CaseLink) => link.total! - link.demographic!;
+  const hardest = (against.length > 0 ? against : across).toSorted((a, b) => clinical(b) - clinical(a))[0];
   if (!hardest) return undefined;
   const [left, right] = [members[hardest.left]!, members[hardest.right]!];
   const demographic = hardest.demographic!;

@@ -124,6 +124,22 @@ export function facilityNumber(facility: string): string {
   return facility.replace(/^facility_0*/, '');
 }
 
+/** Themes of the evidence as the page names them; others go by their own name. */
+const themeLabels: Readonly<Record<string, string>> = {
+  zip: 'ZIP',
+  completeness: 'fields filled in',
+  body: 'height and weight',
+  vitals: 'blood pressure',
+  laboratory: 'laboratory values',
+  age: 'age the histories tell',
+  timing: 'when the visits were',
+  size: 'number of visits',
+  vaccines: 'vaccinations',
+  conditions: 'diagnoses',
+  codes: 'procedures and drugs',
+  likelihood: 'all entries together',
+};
+
 const mostSteps = { demographic: 8, clinical: 7 };
 const wholeNames = { demographic: 'demographics', clinical: 'clinical history' };
 
@@ -140,7 +156,10 @@ export function pairSteps({ facts, prior, demographic, clinical }: PairStory): W
       Math.abs(rest) < 0.05
         ? []
         : [{ label: shown.length > 0 ? 'all the rest' : wholeNames[name], value: bits(rest), kind: 'step' as const }];
-    return [...shown.map(([label, weight]) => ({ label, value: bits(weight), kind: 'step' as const })), ...other];
+    return [
+      ...shown.map(([theme, weight]) => ({ label: themeLabels[theme] ?? theme, value: bits(weight), kind: 'step' as const })),
+      ...other,
+    ];
   };
   // Labels name rows of the chart, so no two may be alike.
   const seen = new Map<string, number>();

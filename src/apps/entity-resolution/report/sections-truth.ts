@@ -92,6 +92,6 @@ export function calibrationSection(truth: Truth, drawn: Drawn): Html {
 ${figure(
   drawn,
   'calibration',
-  html`Each point gathers pairs given about the same probability; on the dashed line, “70 % sure” comes true seven times in ten. The bars show how many pairs that is: nearly all are decided clearly, so points in the middle rest on few pairs and scatter. Brier score ${brier.toFixed(4)} (0 is perfect).`,
+  html`Each point gathers pairs given about the same probability; on the dashed line, “70 % sure” comes true seven times in ten. The bars show how many pairs that is: nearly all are decided clearly, so points in the middle rest on few pairs; the upright lines show how far chance alone may move them (95 %). Brier score ${brier.toFixed(4)} (0 is perfect).`,
 )}</section>`;
 }
