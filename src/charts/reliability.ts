@@ -19,6 +19,11 @@ export function reliabilityChart(points: readonly ReliabilityPoint[]): ChartSpec
     axis: { format: '.0%', values: [0, 0.25, 0.5, 0.75, 1] },
   };
   const most = Math.max(10, ...points.map((point) => point.count));
+  const note = {
+    data: { values: [{ meanPredicted: 0.97, shareTrue: 0.88, text: 'perfectly honest' }] },
+    encoding: { x, y, text: { field: 'text' } },
+  };
+  const noteMark = { type: 'text', align: 'right', angle: 317, dx: -20, dy: 12 };
   return {
     data: { values: points.map((point) => ({ ...point, ...shareInterval(point) })) },
     vconcat: [
@@ -41,11 +46,8 @@ export function reliabilityChart(points: readonly ReliabilityPoint[]): ChartSpec
             encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' } },
           },
           { mark: { type: 'point', stroke: 'white', strokeWidth: 1, size: 100 }, encoding: { x, y } },
-          {
-            data: { values: [{ meanPredicted: 0.97, shareTrue: 0.88, text: 'perfectly honest' }] },
-            mark: { type: 'text', align: 'right', color: palette.muted, angle: 317, dx: -20, dy: 12 },
-            encoding: { x, y, text: { field: 'text' } },
-          },
+          { ...note, mark: { ...noteMark, color: 'white', stroke: 'white', strokeWidth: 4 } },
+          { ...note, mark: { ...noteMark, color: palette.muted } },
         ],
       },
       {

@@ -44,7 +44,7 @@ function key({ kind, label, color }: (typeof linkLegend)[number]): Html {
 function storyPart(story: NonNullable<CaseStudy['story']>, study: CaseStudy, drawn: Drawn): Html {
   const facility = (member: number) => facilityNumber(study.facilities[member]!);
   const clinical = strongest(story.facts.filter((fact) => fact.side === 'clinical'));
-  return html`<p class="takeaway">The hardest pair, facilities ${facility(story.leftMember)} and ${facility(story.rightMember)}: demographics say ${odds(story.demographic)}, the histories multiply the odds by ${times(story.clinical)}, together ${odds(story.demographic + story.clinical)}.</p>
+  return html`<p class="takeaway">The pair that tells most, facilities ${facility(story.leftMember)} and ${facility(story.rightMember)}: demographics say ${odds(story.demographic)}, the histories multiply the odds by ${times(story.clinical)}, together ${odds(story.demographic + story.clinical)}.</p>
 ${figure(drawn, 'case-waterfall', html`From top to bottom: what is believed before looking (few pairs are matches), what each field adds (blue) or takes (orange), and the sum in black. Right of zero is “more likely one patient than not”.`)}
 ${clinical.length ? html`<p>What the histories say:</p><ul class="facts">${clinical.map(factRow)}</ul><p class="note">Figures are doublings of the odds: +3 makes one patient 8 times as likely, −1 half as likely.</p>` : html``}`;
 }
