@@ -42,23 +42,21 @@ function weightsOf<const Name extends string>(names: readonly Name[]) {
 }
 
 /** Error weights, as an object or as JSON text (params.yaml of older runs holds the text). */
-export const errorWeights = z
-  .union([
-    z.string().transform((text, context) => {
-      try {
-        return JSON.parse(text) as unknown;
-      } catch {
-        context.addIssue({ code: 'custom', message: 'not JSON' });
-        return z.NEVER;
-      }
-    }),
-    z.record(z.string(), z.unknown()),
-  ])
-  .pipe(weightsOf(errorCategories));
+export const errorWeights = z.preprocess((value, context) => {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    context.addIssue({ code: 'custom', message: 'not JSON' });
+    return z.NEVER;
+  }
+}, weightsOf(errorCategories));
 
-const facilityCountWeights = z
-  .record(z.string().regex(/^[1-9][0-9]*$/, 'number of facilities must be 1 or more'), weight)
-  .superRefine(sumsToOne);
+const facilityCountWeights = z.record(z.string(), weight).superRefine((weights, context) => {
+  const wrong = Object.keys(weights).find((key) => !/^[1-9][0-9]*$/.test(key));
+  if (wrong !== undefined) context.addIssue({ code: 'custom', message: `a number of facilities must be 1 or more, not ${wrong}` });
+  sumsToOne(weights, context);
+});
 
 const defaults = {
   facilityCountWeights: { 1: 0.4, 2: 0.3, 3: 0.15, 4: 0.1, 5: 0.05 },
