@@ -195,6 +195,24 @@ describe('the clinical summary', () => {
   });
 });
 
+describe('the sample’s summaries', () => {
+  test('equal those of the plain recipe (test/oracle/summary), record by record', async () => {
+    const expected = JSON.parse(readFileSync('test/oracle/summary/sample.json', 'utf8')) as Record<string, string>;
+    await using db = await Database.open({ threads: 2 });
+    await attachRunFolder(db, openRunFolder('examples/data'));
+    await loadRecords(db);
+    await createSummaries(db);
+    const found = await db.rows<{ record_id: string; summary: string }>(
+      'select record_id, summary from summaries join records using (row)',
+    );
+    const sums = Object.fromEntries(
+      found.filter(({ record_id }) => record_id in expected).map(({ record_id, summary }) => [record_id, sha256(summary)]),
+    );
+    expect(Object.keys(expected).length).toBeGreaterThan(30);
+    expect(sums).toEqual(expected);
+  });
+});
+
 describe('the question to the language model', () => {
   test('is the constant that models were trained on', () => {
     const prompt = pairPrompt('{summary_a}', '{summary_b}');

@@ -14,7 +14,7 @@ export function summaryCommand(): Command {
   return verb({
     name: 'summary',
     summary: "print records' clinical summaries",
-    example: 'clinfuse er summary --in output/augmented --record facility_001_3e5dd1e2-5620-c2a0-2775-ebc086a9ab03',
+    example: 'clinfuse er summary --in examples/data --record facility_001_213de851-1592-508c-50eb-bb605a960df3',
     options: [inOption, { flags: '--record <ids...>', help: 'record ids: facility, underscore, patient Id', required: true }],
     schema: z.object({ in: folderSchema, record: z.array(z.string()).min(1) }),
     run: async ({ in: folder, record }, { progress }) => {

@@ -2,7 +2,7 @@
 
 Makes the oracle of test/records/summary.test.ts and checks a whole population against summaries written by the product:
 
-  python recipe.py RUN_FOLDER --every 15 > sample.json          SHA-256 of every 15th record's summary, by record id
+  python recipe.py ../../../examples/data --every 15 > sample.json      SHA-256 of every 15th record's summary, by record id
   python recipe.py RUN_FOLDER --compare summaries.parquet       how many of the file's (record_id, summary) rows are equal
 
 Needs pandas and pyarrow. Shares no code with src/.
