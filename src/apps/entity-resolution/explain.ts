@@ -17,7 +17,7 @@ const worded: readonly CodeDomain[] = ['conditions', 'procedures', 'immunization
  * @throws UserError `explain.record` for a record id the run folder does not hold, or one record given twice
  */
 export async function explainRecords(
-  { db }: Session,
+  { db }: Pick<Session, 'db'>,
   { left, right, model }: { readonly left: string; readonly right: string; readonly model: EvidenceModel },
 ): Promise<Explanation> {
   const [l, r] = [await rowOf(db, left), await rowOf(db, right)];

@@ -76,7 +76,8 @@ export async function run({ folder, out, model: modelPath, parameters, threads, 
     const { pairs } = await timed('infer', () => infer(session, { pairs: resolved.pairs, model, parameters, out: into('inferred') }));
     const golden = await timed('goldenRecords', () => goldenRecords(session, { pairs, parameters, out: into('golden_records') }));
     const { metrics } = golden;
-    const baselines = metrics && (await timed('baselines', () => evaluateBaselines(session, { pairs, metrics, parameters, out: into('baselines') })));
+    const baselines =
+      metrics && (await timed('baselines', () => evaluateBaselines(session, { pairs, metrics, parameters, out: into('baselines') })));
     const result: RunResult = {
       records: session.recordCount,
       facilities: session.folder.facilities.length,
@@ -98,7 +99,7 @@ export async function run({ folder, out, model: modelPath, parameters, threads, 
       peakRssMb: peakRssMb(),
     };
     await writeJson(join(place, 'run.json'), result);
-    await timed('report', () => writeReport({ run: place, folder, out: into('report'), progress }));
+    await timed('report', () => writeReport({ run: place, folder, model, out: into('report'), progress }));
     const whole = { ...result, peakRssMb: peakRssMb() };
     await writeJson(join(place, 'run.json'), whole);
     return whole;

@@ -1,13 +1,9 @@
 // Takes the case study's pair apart. The evidence model explains its own weights; where it did not weigh the demographics (unsupervised
 // runs) or is not at hand, the linkage's Bayes factors, which the run stored, stand in for the fields.
 
-import { buildDemographics } from '../../../evidence/demographics.ts';
-import { explainPair } from '../../../evidence/explain.ts';
-import type { CodeWords } from '../../../evidence/explain-clinical.ts';
-import { strictRules } from '../../../evidence/fusion.ts';
 import type { EvidenceModel } from '../../../evidence/model-file.ts';
-import { buildProfiles, type CodeDomain, codeDomains } from '../../../evidence/profile.ts';
 import { type Database, literal, quote } from '../../../sql/duckdb.ts';
+import { explainRecords } from '../explain.ts';
 import type { Fact } from './data.ts';
 
 export type ExplainOptions = {
@@ -28,8 +24,8 @@ export type Explained = { readonly prior: number; readonly facts: readonly Fact[
 export async function explainCase({ db, features, model, left, right, demographic }: ExplainOptions): Promise<Explained> {
   const linkage = () => linkageFacts({ db, features, left, right });
   if (!model) return linkage();
-  const [demographics, profiles, words] = [await buildDemographics(db), await buildProfiles(db), await readWords(db, [left, right])];
-  const explanation = explainPair({ model, demographics, profiles, left, right, rules: strictRules, words });
+  const ids = await db.rows<{ id: string }>(`select record_id as id from records where row in (${left}, ${right}) order by row`);
+  const explanation = await explainRecords({ db }, { left: ids[0]!.id, right: ids[1]!.id, model });
   const facts = explanation.facts
     .filter((fact) => fact.kind !== 'rule')
     .map(({ kind, theme, text, nats }) => ({ side: kind as Fact['side'], theme, text, weight: nats }));
@@ -64,18 +60,4 @@ async function linkageFacts({ db, features, left, right }: Pick<ExplainOptions, 
     weight: row[name]!,
   }));
   return { prior: row['match weight']! * Math.LN2 - facts.reduce((sum, fact) => sum + fact.weight, 0), facts };
-}
-
-/** What the codes of these records mean, as the facilities' own tables describe them. */
-async function readWords(db: Database, rows: readonly number[]): Promise<CodeWords> {
-  const words = new Map<string, string>();
-  for (const domain of codeDomains) {
-    const code = domain === 'encounters' ? "concat(ENCOUNTERCLASS, ' ', CODE)" : 'CODE::VARCHAR';
-    const described = await db.rows<{ code: string; text: string }>(
-      `select ${code} as code, min(DESCRIPTION) as text from ${domain} t join records r on r.facility = t.facility and r.patient_id = t.PATIENT
-      where r.row in (${rows.join(', ')}) and CODE is not null and DESCRIPTION is not null group by 1`,
-    );
-    for (const { code: value, text } of described) words.set(`${domain} ${value}`, text);
-  }
-  return (domain: CodeDomain, code: string) => words.get(`${domain} ${code}`);
 }

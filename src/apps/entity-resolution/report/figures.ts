@@ -169,7 +169,7 @@ export function pairSteps({ facts, prior, demographic, clinical }: PairStory): W
     return times === 1 ? step : { ...step, label: `${step.label}${'\u200a'.repeat(times - 1)}` };
   };
   return [
-    { label: 'before any evidence', value: bits(prior), kind: 'start' as const },
+    ...(facts.length > 0 ? [{ label: 'before any evidence', value: bits(prior), kind: 'start' as const }] : []),
     ...side('demographic', demographic - prior),
     { label: 'DEMOGRAPHICS', value: 0, kind: 'total' as const },
     ...side('clinical', clinical),

@@ -78,10 +78,9 @@ ${of('em') && of('demographics') ? html`<p class="note">“Linkage alone” is u
 
 export function splitSection(truth: Truth, drawn: Drawn): Html {
   const count = (method: 'demographics' | 'fused') => truth.split[method].facilities.reduce((sum, row) => sum + row.split, 0);
-  const worst = truth.split.fused.errors.filter((row) => row.split > 0).at(-1);
   return html`<section><h2>Whose chart stays split?</h2>
 <p class="takeaway">Demographics alone would leave ${plural(count('demographics'), 'patient')} split, clinical evidence leaves ${thousands(count('fused'))}.</p>
-${figure(drawn, 'split-by-errors', html`Of patients seen at two or more facilities, the share still split, by the errors in all their records together (typing errors, swapped dates, missing fields). Figures on the bars count patients.${worst ? ` The remaining ones reach up to ${worst.label} errors.` : ''}`)}
+${figure(drawn, 'split-by-errors', html`Of patients seen at two or more facilities, the share still split, by the errors in all their records together (typing errors, swapped dates, missing fields). Figures on the bars count patients.`)}
 ${figure(drawn, 'split-by-facilities', html`The same by number of facilities: each further record is one more that can go astray.`)}</section>`;
 }
 
