@@ -11,9 +11,6 @@ import { theme } from './theme.ts';
 /** A Vega-Lite 6 chart as a value. */
 export type ChartSpec = TopLevelSpec;
 
-/** What a unit or layer inside a chart may be. */
-export type ChartLayer = Record<string, unknown>;
-
 /**
  * Draws a chart as SVG text, in the project's theme. The spec is copied first: vega writes its own marks into the data it is given.
  *

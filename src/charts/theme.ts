@@ -1,5 +1,3 @@
-import type { Config } from 'vega-lite';
-
 /**
  * The one palette. Blue and orange stay apart for every common kind of colour blindness, and by lightness in grey print; meaning is
  * never carried by colour alone (labels, dashes and signs repeat it).
@@ -21,8 +19,8 @@ export const palette = {
 /** First the bundled font, then what a machine has; charts are measured with the bundled one. */
 export const fontStack = 'Inter, "Segoe UI", "Helvetica Neue", Arial, sans-serif';
 
-/** Shared look of all charts: no frame, faint grid, quiet axes, text large enough to print at half width. */
-export const theme: Config = {
+/** Shared look of all charts: no frame, faint grid, quiet axes, text large enough to print at half width. A Vega-Lite config. */
+export const theme = {
   background: palette.paper,
   font: fontStack,
   padding: 6,
@@ -50,4 +48,4 @@ export const theme: Config = {
   line: { color: palette.blue, strokeWidth: 2.2 },
   point: { color: palette.blue, filled: true, size: 90, opacity: 1 },
   rule: { color: palette.faint },
-};
+} as const;
