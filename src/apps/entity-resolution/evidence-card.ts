@@ -61,6 +61,23 @@ The same patient split, trained and measured again without a part of the evidenc
 
 | without | clinical, balanced pairs | fused, pairs | fused, clustered | unsupervised + clinical, clustered |
 |---|---|---|---|---|
+${rows.join('\n')}${ablatedOthers(ablations)}`;
+}
+
+/** The same models on the other populations: clustered F1, fused / unsupervised + clinical. */
+function ablatedOthers(ablations: TrainingFigures['ablations']): string {
+  const names = ablations[0]?.others.map(({ name }) => `\`${name}\``) ?? [];
+  if (names.length === 0) return '';
+  const rows = ablations.map(({ name, others }) => {
+    const cells = others.map(({ figures: { fused, emFused } }) => `${figure(fused.clustered.f1)} / ${figure(emFused.clustered.f1)}`);
+    return `| ${[name, ...cells].join(' | ')} |`;
+  });
+  return `
+
+The same models on other populations, clustered F1 with learned / unsupervised demographics:
+
+| without | ${names.join(' | ')} |
+|---|${names.map(() => '---|').join('')}
 ${rows.join('\n')}`;
 }
 

@@ -36,14 +36,17 @@ export type TrainEvidenceOptions = {
   readonly progress?: Progress;
 };
 
+export type NamedFigures = { readonly name: string; readonly figures: Measured };
 export type TrainingFigures = {
   readonly data: { readonly name: string; readonly records: number; readonly patients: number; readonly truePairs: number };
   readonly seed: number;
   readonly command: string;
   /** On the patients kept aside. */
   readonly heldOut: Measured;
-  readonly ablations: readonly { readonly name: string; readonly figures: Measured }[];
-  readonly others: readonly { readonly name: string; readonly figures: Measured }[];
+  /** Likewise, trained without a part of the evidence; `others` on the populations of `testFolders`. */
+  readonly ablations: readonly (NamedFigures & { readonly others: readonly NamedFigures[] })[];
+  /** The final model on the populations of `testFolders`. */
+  readonly others: readonly NamedFigures[];
 };
 
 /**
@@ -57,52 +60,66 @@ export async function trainEvidence(options: TrainEvidenceOptions): Promise<Trai
   if (data.patientCount < 50) {
     throw new UserError('evidence.too-few', `evidence: too few patients to learn from: ${data.patientCount}; use at least some hundreds`);
   }
-  const measured = async (name: string, ablation: Ablation | undefined) =>
-    (await timed(progress, name, () => measureHeldOut(data, { seed, otherPairs, ablation }))).result;
-  const heldOut = await measured('fit and measure, patient split', undefined);
-  const without: { name: string; figures: Measured }[] = [];
+  const others: EvidenceData[] = [];
+  for (const path of testFolders) others.push(await loadEvidenceData(path, { threads, progress }));
+  const study: Study = { data, others, seed, otherPairs };
+  const measured = async (name: string, ablation?: Ablation) => (await timed(progress, name, () => measureHeldOut(study, ablation))).result;
+  const { figures: heldOut } = await measured('fit and measure, patient split');
+  const without: TrainingFigures['ablations'][number][] = [];
   for (const ablation of withAblations ? ablations : []) {
-    without.push({ name: ablation.name, figures: await measured(`without ${ablation.name}`, ablation) });
+    without.push({ name: ablation.name, ...(await measured(`without ${ablation.name}`, ablation)) });
   }
   const { result: fitted } = await timed(progress, 'fit on all patients', () =>
     fitEvidence({ data, seed, rules: strictRules, otherPairs }),
   );
   const model: EvidenceModel = { ...fitted, metadata: metadataOf(data, { seed, command }) };
-  const others: { name: string; figures: Measured }[] = [];
-  for (const path of testFolders) {
-    const other = await loadEvidenceData(path, { threads, progress });
-    others.push({ name: nameOf(path), figures: measureEvidence({ model, data: other, rules: strictRules, seed }) });
-  }
   const figures = {
     data: { name: nameOf(folder), records: data.recordCount, patients: data.patientCount, truePairs: countTruePairs(data) },
     seed,
     command,
     heldOut,
     ablations: without,
-    others,
+    others: measureOthers(study, model),
   };
   await writeEvidenceModel(out, model);
   await writeText(out.replace(/(\.json)?$/, '.md'), modelCard(figures));
   return figures;
 }
 
-/** Fits on three quarters of the patients and measures on the rest. */
-function measureHeldOut(
-  data: EvidenceData,
-  { seed, otherPairs, ablation }: { readonly seed: number; readonly otherPairs: number; readonly ablation: Ablation | undefined },
-): Measured {
-  const changed = ablation?.change?.(data, seed) ?? data;
+type Study = {
+  readonly data: EvidenceData;
+  readonly others: readonly EvidenceData[];
+  readonly seed: number;
+  readonly otherPairs: number;
+};
+
+/** Fits on three quarters of the patients; measures on the rest and, without a part of the evidence, on the other populations. */
+function measureHeldOut(study: Study, ablation?: Ablation): { readonly figures: Measured; readonly others: readonly NamedFigures[] } {
+  const { seed, otherPairs } = study;
+  const data = ablation?.change?.(study.data, seed) ?? study.data;
   const rules: PairRules = { ...strictRules, ...ablation?.rules };
-  const fold = patientFolds(changed.patients, { folds: heldOutFolds, seed: seed + 1 });
+  const fold = patientFolds(data.patients, { folds: heldOutFolds, seed: seed + 1 });
   const fitted = fitEvidence({
-    data: changed,
+    data,
     seed,
     rules,
     otherPairs,
     learns: (record) => fold[record] !== 0,
     ...(ablation?.hidden ? { hidden: ablation.hidden } : {}),
   });
-  return measureEvidence({ model: { ...fitted, metadata: {} }, data: changed, rules, seed, tests: (record) => fold[record] === 0 });
+  const model = { ...fitted, metadata: {} };
+  return {
+    figures: measureEvidence({ model, data, rules, seed, tests: (record) => fold[record] === 0 }),
+    others: ablation ? measureOthers(study, model, ablation) : [],
+  };
+}
+
+function measureOthers({ others, seed }: Study, model: EvidenceModel, ablation?: Ablation): NamedFigures[] {
+  const rules: PairRules = { ...strictRules, ...ablation?.rules };
+  return others.map((other) => {
+    const data = ablation?.change?.(other, seed) ?? other;
+    return { name: nameOf(other.path), figures: measureEvidence({ model, data, rules, seed }) };
+  });
 }
 
 /** `runs/train/augmented` says more than `augmented`. */

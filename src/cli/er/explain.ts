@@ -39,22 +39,27 @@ export function explainCommand(): Command {
   });
 }
 
+/** Nats below which a fact is only named. */
+const least = 0.1;
+
 /** Facts as two lists, for and against, each with how many times likelier it makes one patient. */
 function explanationText(left: string, right: string, { prior, facts, total, posterior }: Explanation): string {
   const side = (title: string, chosen: readonly Fact[]) =>
     chosen.length === 0 ? [] : [title, ...chosen.map((fact) => `  ${times(fact.nats).padStart(12)}  ${fact.text}`)];
+  const slight = facts.filter((fact) => Math.abs(fact.nats) < least);
   const verdict = total > 0 ? 'one patient' : 'two patients';
   return [
     `${left} and ${right}: ${verdict}, posterior ${percent(posterior)}`,
     ...side(
       'For one patient (times likelier)',
-      facts.filter((fact) => fact.nats > 0),
+      facts.filter((fact) => fact.nats >= least),
     ),
     ...side(
       'Against (times less likely)',
-      facts.filter((fact) => fact.nats < 0),
+      facts.filter((fact) => fact.nats <= -least),
     ),
-    `Before looking: 1 in ${count(1 + Math.exp(-prior))}; all together the odds are ${oddsText(total)}`,
+    ...(slight.length === 0 ? [] : [`Of no weight: ${slight.map((fact) => fact.theme).join(', ')}`]),
+    `A proposed pair to begin with: ${oddsText(prior)}; all together: ${oddsText(total)}`,
   ].join('\n');
 }
 
