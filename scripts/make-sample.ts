@@ -1,5 +1,5 @@
 // npm run sample: makes examples/data anew, from real Synthea to a damaged run folder. Needs what `clinfuse er generate` needs (Java and Maven, or
-// docker); takes about two minutes. The same commit and settings give the same bytes.
+// docker); takes about two minutes. The seed gives the same people; Synthea, working in parallel, may write them in another order.
 //
 // 275 living people of seed 67890 come with some 50 who have died. The 30 with the longest bills are left out: they hold half
 // of all claim lines, and a claim line's random id does not compress. All else is whole: segmented and damaged with the defaults,

@@ -30,6 +30,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   </dependencies>
 </project>
 `;
+const maven = 'mvn';
 const mavenImage = 'maven:3.9-eclipse-temurin-17';
 const classpathGoals = ['-q', '-B', 'dependency:build-classpath', '-Dmdep.outputFile=classpath.txt'];
 
@@ -65,7 +66,7 @@ export async function findSynthea({
       throw new UserError('generate.jar', `generate: Synthea jar not found: ${jar}; check --synthea-jar or SYNTHEA_JAR`);
     return java(['-jar', resolve(jar)], output);
   }
-  if (has('mvn', '--version')) return java(['-cp', await mavenClasspath(cache, environment), 'App'], output);
+  if (has(maven, '--version')) return java(['-cp', await mavenClasspath(cache, environment), 'App'], output);
   if (has('docker', 'info')) return dockerCommand(settings, output, cache);
   throw new UserError(
     'generate.no-synthea',
@@ -89,7 +90,7 @@ async function mavenClasspath(cache: string, environment: Environment): Promise<
   if (cached !== '' && cached.split(':').every((jar) => existsSync(jar))) return cached;
   mkdirSync(cache, { recursive: true });
   await writeText(join(cache, 'pom.xml'), pom);
-  const done = spawnSync('mvn', classpathGoals, { cwd: cache, env: { ...environment }, encoding: 'utf8' });
+  const done = spawnSync(maven, classpathGoals, { cwd: cache, env: { ...environment }, encoding: 'utf8' });
   if (done.status !== 0) {
     throw new UserError('generate.maven', `generate: Maven could not fetch Synthea 3.3.0: ${lastWords(`${done.stdout}\n${done.stderr}`)}`);
   }

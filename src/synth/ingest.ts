@@ -11,9 +11,9 @@ import { UserError } from '../base/errors.ts';
 import { writeFolder } from '../base/files.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import { type TableName, tableNames, tableSchemas } from '../records/tables.ts';
-import { Database, literal, quote } from '../sql/duckdb.ts';
+import { type Database, literal, quote } from '../sql/duckdb.ts';
 import { explainCsvFault } from './csv-fault.ts';
-import { writeParquet } from './parquet-folder.ts';
+import { openForWriting, writeParquet } from './parquet-folder.ts';
 
 export type IngestReport = {
   readonly rows: { readonly [Table in TableName]: number };
@@ -46,7 +46,7 @@ export async function ingest({
 }): Promise<IngestReport> {
   const sources = tableNames.map((table) => findTable(input, table));
   return writeFolder(output, { names: tableNames.map((table) => `${table}.parquet`), inputs: [input] }, async (folder) => {
-    await using db = await Database.open(threads ? { threads } : {});
+    await using db = await openForWriting(threads);
     const megabytes = (bytes: number) => bytes / 2 ** 20;
     const step = progress.step('ingest', { total: megabytes(sources.reduce((sum, { bytes }) => sum + bytes, 0)), unit: 'MB' });
     const rows: Partial<Record<TableName, number>> = {};

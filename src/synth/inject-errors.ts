@@ -13,7 +13,7 @@ import { type Database, quote, readingFile } from '../sql/duckdb.ts';
 import { type DamagedRecord, damageReport, errorLog, runConfig } from './damage-report.ts';
 import { damage } from './errors/damage.ts';
 import { type DamagedField, damagedFields, type PatientFields } from './errors/error-class.ts';
-import { checkTables, openOrdered, parquetSource, writeParquet } from './parquet-folder.ts';
+import { checkTables, openForWriting, parquetSource, writeParquet } from './parquet-folder.ts';
 import { facilityFolder } from './segment.ts';
 import type { InjectSettings } from './settings.ts';
 import { findBrokenReferences } from './validate.ts';
@@ -47,7 +47,7 @@ export async function injectErrors({
   readonly progress?: Progress;
 }): Promise<InjectReport> {
   const facilities = listFacilities(input);
-  await using db = await openOrdered(threads);
+  await using db = await openForWriting(threads);
   for (const facility of facilities) await checkTables(db, join(input, 'facilities', facilityFolder(facility)), 'inject-errors');
   // Awaited here: the database closes when this function returns.
   return await writeFolder(output, { names: ['facilities', 'metadata', 'statistics'], inputs: [input] }, async (folder) => {

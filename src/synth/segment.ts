@@ -13,11 +13,12 @@ import { writeFolder, writeJson } from '../base/files.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import { compareCodePoints } from '../base/text.ts';
 import { type TableName, tableNames } from '../records/tables.ts';
-import type { Database } from '../sql/duckdb.ts';
+import { type Database, literal } from '../sql/duckdb.ts';
 import { assignEncounters } from './assignment.ts';
 import { inventFacilities, type Organization } from './facilities.ts';
 import { chooseLookAlikes, copiedFields, type Life, type LookAlike, wantedPairs } from './look-alikes.ts';
-import { checkTables, openOrdered, parquetSource, writeParquet } from './parquet-folder.ts';
+import { checkTables, openForWriting, parquetSource, writeParquet } from './parquet-folder.ts';
+import { assignmentFile, type SegmentReport, summarize } from './segment-report.ts';
 import type { SegmentSettings } from './settings.ts';
 
 /** Tables whose rows name the encounter they belong to. */
@@ -33,18 +34,6 @@ export const encounterTables = [
   'devices',
   'supplies',
 ] as const satisfies readonly TableName[];
-
-export type SegmentReport = {
-  readonly patients: number;
-  readonly encounters: number;
-  /** Patient rows over all facilities. */
-  readonly records: number;
-  readonly lookAlikePairs: number;
-  readonly patientsPerFacility: Readonly<Record<string, number>>;
-  readonly encountersPerFacility: Readonly<Record<string, number>>;
-  /** Key: number of facilities at which a patient was seen. */
-  readonly facilityCounts: Readonly<Record<string, number>>;
-};
 
 /** Folder of one facility inside a run folder: `facility_001`. */
 export function facilityFolder(facility: number): string {
@@ -71,7 +60,7 @@ export async function segment({
   readonly threads?: number;
   readonly progress?: Progress;
 }): Promise<SegmentReport> {
-  await using db = await openOrdered(threads);
+  await using db = await openForWriting(threads);
   await checkTables(db, input, 'segment');
   return await writeFolder(output, { names: ['facilities', 'metadata'], inputs: [input] }, async (folder) => {
     const step = progress.step('segment', { total: settings.facilities * tableNames.length, unit: 'files' });
@@ -85,20 +74,19 @@ export async function segment({
           `segment: no patient has an encounter: ${input}; check that PATIENT in encounters names Id in patients`,
         );
       }
-      await makeLookAlikes(db, settings, join(folder, 'metadata', 'confusable_pairs.parquet'));
-      await db.run(`create or replace temp table claim_places as
-        select c."Id", v.facility from (select "Id", "APPOINTMENTID" from ${parquetSource(input, 'claims')}) c
-        join visits v on v."Id" = c."APPOINTMENTID"`);
-      for (let facility = 1; facility <= settings.facilities; facility++) {
-        const place = join(folder, 'facilities', facilityFolder(facility));
-        mkdirSync(place, { recursive: true });
-        for (const table of tableNames) {
-          await writeParquet(db, rowsOf(table, input, facility), join(place, `${table}.parquet`));
+      const lookAlikePairs = await makeLookAlikes(db, settings, join(folder, 'metadata', 'confusable_pairs.parquet'));
+      await createPlaces(db, input);
+      const place = (facility: number) => join(folder, 'facilities', facilityFolder(facility));
+      for (let facility = 1; facility <= settings.facilities; facility++) mkdirSync(place(facility), { recursive: true });
+      for (const table of tableNames) {
+        await markRows(db, table, input);
+        for (let facility = 1; facility <= settings.facilities; facility++) {
+          await writeParquet(db, await rowsOf(db, table, input, facility), join(place(facility), `${table}.parquet`));
           step.advance(1);
         }
       }
       await writeFacilities(db, input, settings, join(folder, 'metadata', 'facilities.parquet'));
-      const report = await summarize(db, settings);
+      const report = await summarize(db, { facilities: settings.facilities, lookAlikePairs });
       await writeJson(join(folder, 'metadata', 'assignment.json'), assignmentFile(report, settings));
       return report;
     } finally {
@@ -108,35 +96,66 @@ export async function segment({
 }
 
 async function loadPeople(db: Database, input: string): Promise<void> {
-  await db.run(
-    `create or replace temp table patients as select *, row_number() over () as file_row from ${parquetSource(input, 'patients')}`,
-  );
+  await db.run(`create or replace temp table patients as select * from ${withRowNumbers('patients', input)}`);
   await db.run(`create or replace temp table encounters as select "Id", "PATIENT", "START" from ${parquetSource(input, 'encounters')}`);
 }
 
-/** What one facility gets of one table, in the source's row order. */
-function rowsOf(table: TableName, input: string, facility: number): string {
-  const source = parquetSource(input, table);
-  const here = `from visits where facility = ${facility}`;
-  if (table === 'organizations' || table === 'providers' || table === 'payers') return `select * from ${source}`;
-  if (table === 'patients') {
-    return `select p.* exclude (file_row) from patients p semi join (select distinct "PATIENT" ${here}) v on v."PATIENT" = p."Id" order by file_row`;
-  }
-  if (table === 'encounters') return `select t.* from ${source} t semi join (select "Id" ${here}) v on v."Id" = t."Id"`;
-  if (table === 'claims') return `select t.* from ${source} t semi join (select "Id" ${here}) v on v."Id" = t."APPOINTMENTID"`;
-  if (table === 'claims_transactions') {
-    return `select t.* from ${source} t semi join (select "Id" from claim_places where facility = ${facility}) c on c."Id" = t."CLAIMID"`;
-  }
+/** Creates tables `seen` (patient and facility, with first and last visit there) and `claim_places`. */
+async function createPlaces(db: Database, input: string): Promise<void> {
+  await db.run(`create or replace temp table seen as
+    select "PATIENT", facility, min("START") as first_seen, max("START") as last_seen from visits group by all`);
+  await db.run(`create or replace temp table claim_places as
+    select c."Id", v.facility from (select "Id", "APPOINTMENTID" from ${parquetSource(input, 'claims')}) c
+    join visits v on v."Id" = c."APPOINTMENTID"`);
+}
+
+/** Which rows go where: rows of the source joined with what says their facility. Nothing for tables that go everywhere. */
+function placesOf(table: TableName): { readonly places: string; readonly on: string } | undefined {
+  if (table === 'organizations' || table === 'providers' || table === 'payers') return undefined;
+  if (table === 'patients') return { places: 'seen', on: 'p."PATIENT" = t."Id"' };
+  if (table === 'encounters') return { places: 'visits', on: 'p."Id" = t."Id"' };
+  if (table === 'claims') return { places: 'visits', on: 'p."Id" = t."APPOINTMENTID"' };
+  if (table === 'claims_transactions') return { places: 'claim_places', on: 'p."Id" = t."CLAIMID"' };
   if (table === 'payer_transitions') {
-    return `select t.* from ${source} t
-      join (select "PATIENT", min("START") as first_seen, max("START") as last_seen ${here} group by "PATIENT") v on v."PATIENT" = t."PATIENT"
-      where t."START_DATE" <= v.last_seen and (t."END_DATE" is null or t."END_DATE" >= v.first_seen)`;
+    const during = 't."START_DATE" <= p.last_seen and (t."END_DATE" is null or t."END_DATE" >= p.first_seen)';
+    return { places: 'seen', on: `p."PATIENT" = t."PATIENT" and ${during}` };
   }
-  return `select t.* from ${source} t semi join (select "Id" ${here}) v on v."Id" = t."ENCOUNTER"`;
+  return { places: 'visits', on: 'p."Id" = t."ENCOUNTER"' };
+}
+
+function withRowNumbers(table: TableName, input: string): string {
+  return `read_parquet(${literal(join(input, `${table}.parquet`))}, file_row_number = true)`;
+}
+
+/** A table with `file_row_number`; patients are taken from the database, where look-alikes have been rewritten. */
+function numbered(table: TableName, input: string): string {
+  return table === 'patients' ? 'patients' : withRowNumbers(table, input);
+}
+
+/**
+ * Creates table `marks(facility, rows)`: for each facility a string of bits, one per row of the source.
+ * A join gives rows back in any order. A filter keeps the source's order, and looking up a bit is all the filter has to do.
+ */
+async function markRows(db: Database, table: TableName, input: string): Promise<void> {
+  const placed = placesOf(table);
+  if (placed === undefined) return;
+  const source = numbered(table, input);
+  const last = (await db.value<number>(`select count(*) from ${source}`)) - 1;
+  const bits = `bitstring_agg(t.file_row_number, 0, ${Math.max(0, last)})`;
+  await db.run(`create or replace temp table marks as
+    select p.facility, ${bits} as rows from ${source} t join ${placed.places} p on ${placed.on} group by p.facility`);
+}
+
+/** The query for what one facility gets of one table, in the source's row order. */
+async function rowsOf(db: Database, table: TableName, input: string, facility: number): Promise<string> {
+  if (placesOf(table) === undefined) return `select * from ${parquetSource(input, table)}`;
+  await db.run(`set variable here = (select rows from marks where facility = ${facility})`);
+  const rows = `select * exclude (file_row_number) from ${numbered(table, input)}`;
+  return `${rows} where get_bit(getvariable('here'), file_row_number::integer) = 1${table === 'patients' ? ' order by file_row_number' : ''}`;
 }
 
 /** Picks the pairs, rewrites the targets in `patients`, and lists the pairs in a file (none: no file). */
-async function makeLookAlikes(db: Database, settings: SegmentSettings, file: string): Promise<void> {
+async function makeLookAlikes(db: Database, settings: SegmentSettings, file: string): Promise<number> {
   const members = Array.from({ length: settings.facilities }, () => [] as string[]);
   const seen = await db.rows<{ patient: string; facility: number }>(
     'select distinct "PATIENT" as patient, facility from visits order by facility, patient',
@@ -155,7 +174,7 @@ async function makeLookAlikes(db: Database, settings: SegmentSettings, file: str
     seed: settings.seed,
     weights: settings.lookAlikeWeights,
   });
-  if (pairs.length === 0) return;
+  if (pairs.length === 0) return 0;
   await createPairTable(db, pairs);
   // The sources are read before any target is written; no patient is in two pairs.
   const taken = ['FIRST', 'LAST', 'ADDRESS', 'CITY', 'ZIP', 'GENDER', 'STATE', 'LAT', 'LON'];
@@ -166,13 +185,14 @@ async function makeLookAlikes(db: Database, settings: SegmentSettings, file: str
   });
   await db.run(`
     update patients set "BIRTHDATE" = c.birthdate::timestamp, ${assignments.join(', ')}
-    from (select l.target, l.group_type, l.birthdate, s.* from look_alikes l join patients s on s."Id" = l.source) c
+    from (select l.target, l.group_type, l.birthdate, s.* exclude (file_row_number) from look_alikes l join patients s on s."Id" = l.source) c
     where patients."Id" = c.target`);
   await writeParquet(
     db,
     'select source as source_patient_id, target as target_patient_id, group_type, fields_copied from look_alikes order by nth',
     file,
   );
+  return pairs.length;
 }
 
 async function createPairTable(db: Database, pairs: readonly LookAlike[]): Promise<void> {
@@ -218,49 +238,4 @@ async function writeFacilities(db: Database, input: string, settings: SegmentSet
     type: text('type'),
   });
   await writeParquet(db, 'select * replace (facility_id::bigint as facility_id) from facility_list order by facility_id', file);
-}
-
-async function summarize(db: Database, { facilities }: SegmentSettings): Promise<SegmentReport> {
-  const places = await db.rows<{ facility: number; patients: number; encounters: number }>(
-    'select facility, count(distinct "PATIENT") as patients, count(*) as encounters from visits group by facility',
-  );
-  const spread = await db.rows<{ facilities: number; patients: number }>(
-    'select facilities, count(*) as patients from (select count(distinct facility) as facilities from visits group by "PATIENT") group by 1 order by 1',
-  );
-  const perFacility = (field: 'patients' | 'encounters') =>
-    Object.fromEntries(
-      Array.from({ length: facilities }, (_, i) => [String(i + 1), places.find(({ facility }) => facility === i + 1)?.[field] ?? 0]),
-    );
-  const [lists] = await db.rows<{ n: number }>("select count(*) as n from duckdb_tables() where table_name = 'look_alikes'");
-  return {
-    patients: await db.value<number>('select count(*) from patients'),
-    encounters: await db.value<number>('select count(*) from visits'),
-    records: spread.reduce((sum, one) => sum + one.facilities * one.patients, 0),
-    lookAlikePairs: lists!.n > 0 ? await db.value<number>('select count(*) from look_alikes') : 0,
-    patientsPerFacility: perFacility('patients'),
-    encountersPerFacility: perFacility('encounters'),
-    facilityCounts: Object.fromEntries(spread.map((one) => [String(one.facilities), one.patients])),
-  };
-}
-
-/** metadata/assignment.json, with the settings that gave it, so that a later stage can say what it worked on. */
-function assignmentFile(report: SegmentReport, settings: SegmentSettings): unknown {
-  return {
-    assignment_seed: settings.seed,
-    num_facilities: settings.facilities,
-    assignment_stats: {
-      total_patients: report.patients,
-      total_encounters: report.encounters,
-      facility_count_distribution: report.facilityCounts,
-      encounter_count_per_facility: report.encountersPerFacility,
-      patient_count_per_facility: report.patientsPerFacility,
-    },
-    facility_distribution: {
-      num_facilities: settings.facilities,
-      strategy: 'chronological_switching',
-      facility_count_weights: settings.facilityCountWeights,
-      primary_facility_weight: settings.primaryShare,
-    },
-    confusable_groups: { total_pairs: report.lookAlikePairs, type_weights: settings.lookAlikeWeights },
-  };
 }

@@ -159,4 +159,3 @@ export const augmentSettings = z
     checkInject(file, context);
   })
   .transform((file) => ({ segment: toSegment(file), inject: toInject(file) }));
-export type AugmentSettings = z.output<typeof augmentSettings>;
