@@ -23,9 +23,6 @@ export type ScoredPairs = {
   readonly weights?: Float32Array;
 };
 
-/** The map that changes nothing. */
-export const uncalibrated: Calibration = { kind: 'platt', slope: 1, intercept: 0 };
-
 /** Calibrated log-odds of one score. */
 export function calibrate(calibration: Calibration, score: number): number {
   if (calibration.kind === 'platt') return calibration.intercept + calibration.slope * score;
@@ -114,41 +111,4 @@ export function fitIsotonic({ scores, labels, weights }: ScoredPairs): Calibrati
 function breaksOrder(lower: { matches: number; weight: number; score: number }, upper: typeof lower): boolean {
   const share = (pool: typeof lower) => (pool.matches + 0.5) / (pool.weight + 1);
   return share(lower) >= share(upper) || lower.score / lower.weight >= upper.score / upper.weight;
-}
-
-/** One row of a calibration curve: pairs whose posterior lies in [low, high). */
-export type CalibrationBin = {
-  readonly low: number;
-  readonly high: number;
-  readonly pairs: number;
-  readonly predicted: number;
-  readonly observed: number;
-};
-
-/**
- * Predicted against observed share of matches in bins of equal width, and the expected calibration error: the mean gap, each bin
- * weighted by its pairs.
- */
-export function calibrationCurve(
-  logOdds: Float64Array,
-  labels: Uint8Array,
-  { binCount = 10 }: { readonly binCount?: number } = {},
-): { readonly bins: readonly CalibrationBin[]; readonly error: number } {
-  const sums = Array.from({ length: binCount }, () => ({ pairs: 0, predicted: 0, observed: 0 }));
-  for (let i = 0; i < logOdds.length; i++) {
-    const p = sigmoid(logOdds[i]!);
-    const bin = sums[Math.min(binCount - 1, Math.floor(p * binCount))]!;
-    bin.pairs++;
-    bin.predicted += p;
-    bin.observed += labels[i]!;
-  }
-  const error = sums.reduce((sum, bin) => sum + Math.abs(bin.predicted - bin.observed), 0) / Math.max(1, logOdds.length);
-  const bins = sums.map(({ pairs, predicted, observed }, i) => ({
-    low: i / binCount,
-    high: (i + 1) / binCount,
-    pairs,
-    predicted: pairs === 0 ? 0 : predicted / pairs,
-    observed: pairs === 0 ? 0 : observed / pairs,
-  }));
-  return { bins, error };
 }

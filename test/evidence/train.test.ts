@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { random } from '../../src/base/random.ts';
 import { sigmoid } from '../../src/base/statistics.ts';
-import { calibrationCurve } from '../../src/evidence/calibrate.ts';
+import { expectedCalibrationError } from '../../src/evaluation/calibration.ts';
 import { scorePairs } from '../../src/evidence/score.ts';
 import { fitScorer, labelPairs, patientFolds, randomOtherPairs, truePairs } from '../../src/evidence/train.ts';
 
@@ -55,7 +55,7 @@ describe('fitting a scorer', () => {
   test('its held-out posterior is calibrated and it parts matches from others', () => {
     const { pairs, write, scorer } = fitGaps(1);
     const posterior = scorePairs(scorer, pairs, write);
-    expect(calibrationCurve(posterior, pairs.labels).error).toBeLessThan(0.02);
+    expect(expectedCalibrationError({ probabilities: posterior.map(sigmoid), outcomes: pairs.labels })).toBeLessThan(0.02);
     const mean = (label: number) => {
       const chosen = posterior.filter((_, i) => pairs.labels[i] === label);
       return chosen.reduce((sum, score) => sum + sigmoid(score), 0) / chosen.length;

@@ -30,11 +30,11 @@ ${pairRow('as many of the likeliest false candidates as true pairs', heldOut.har
 ${resolutionTable(heldOut)}
 
 ## Calibration
-Fused posterior among the held-out candidates; expected calibration error ${heldOut.fused.calibration.error.toFixed(4)}.
+Fused posterior among the held-out candidates; ten bins of equal width, empty ones left out; expected calibration error ${heldOut.fused.calibration.error.toFixed(4)}.
 
-| posterior | candidates | mean posterior | share of matches |
-|---|---|---|---|
-${heldOut.fused.calibration.bins.map(({ low, high, pairs, predicted, observed }) => `| ${low.toFixed(1)} to ${high.toFixed(1)} | ${thousands(pairs)} | ${predicted.toFixed(3)} | ${observed.toFixed(3)} |`).join('\n')}
+| candidates | mean posterior | share of matches |
+|---|---|---|
+${heldOut.fused.calibration.bins.map((bin) => `| ${thousands(bin.count)} | ${bin.meanPredicted.toFixed(4)} | ${bin.shareTrue.toFixed(4)} |`).join('\n')}
 ${ablations.length === 0 ? '' : `\n${ablationSection(heldOut, ablations)}\n`}${others.length === 0 ? '' : `\n${othersSection(others)}\n`}
 ## What it must not be used for
 It was trained on synthetic patients whose damage is that of one error injector. Before use on real records, train it again on records
@@ -44,8 +44,8 @@ on one record per facility are not part of the model: they are settings, with a 
 }
 
 function resolutionTable(measured: Measured): string {
-  return `| From candidates to patients | pairs: P | R | F1 | clustered: P | R | F1 | split | mixed | calibration error |
-|---|---|---|---|---|---|---|---|---|---|
+  return `| From candidates to patients | pairs: P | R | F1 | clustered: P | R | F1 | (95 %) | split | mixed | calibration error |
+|---|---|---|---|---|---|---|---|---|---|---|
 ${resolutionRow('learned demographics', measured.demographics)}
 ${resolutionRow('learned demographics + clinical', measured.fused)}
 ${resolutionRow('unsupervised weights + clinical', measured.emFused)}`;
@@ -98,9 +98,10 @@ function pairRow(name: string, { precision, recall, f1 }: PairFigures): string {
   return `| ${name} | ${figure(precision)} | ${figure(recall)} | ${figure(f1)} |`;
 }
 
-function resolutionRow(name: string, { pairs, clustered, splitPatients, impureClusters, calibration }: ResolutionFigures): string {
+function resolutionRow(name: string, resolution: ResolutionFigures): string {
+  const { pairs, clustered, clusteredInterval: interval, splitPatients, impureClusters, calibration } = resolution;
   const cells = [pairs, clustered].flatMap(({ precision, recall, f1 }) => [precision, recall, f1].map(figure));
-  return `| ${[name, ...cells, splitPatients, impureClusters, calibration.error.toFixed(4)].join(' | ')} |`;
+  return `| ${[name, ...cells, `${figure(interval.low)} to ${figure(interval.high)}`, splitPatients, impureClusters, calibration.error.toFixed(4)].join(' | ')} |`;
 }
 
 function figure(value: number): string {

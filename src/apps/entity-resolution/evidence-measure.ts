@@ -1,14 +1,16 @@
 // Measures a model on patients it has not seen: pairs one by one, and what the whole way from candidates to clusters makes of them.
 
-import { f1Score } from '../../base/statistics.ts';
-import { type CalibrationBin, calibrationCurve } from '../../evidence/calibrate.ts';
+import { sigmoid } from '../../base/statistics.ts';
+import { type Interval, pairwiseF1Interval } from '../../evaluation/bootstrap.ts';
+import { expectedCalibrationError, type ReliabilityBin, reliabilityCurve } from '../../evaluation/calibration.ts';
+import { clusterMetrics } from '../../evaluation/clusters.ts';
+import { pairwiseFromClusters, pairwiseFromCounts, truePairCount } from '../../evaluation/pairwise.ts';
 import { fuse, matchWeightLogOdds, type PairRules, rulePenalty, sumEvidence } from '../../evidence/fusion.ts';
 import type { EvidenceModel } from '../../evidence/model-file.ts';
 import { type Pairs, scoreClinical, scoreDemographics } from '../../evidence/score.ts';
 import { randomOtherPairs, truePairs } from '../../evidence/train.ts';
 import { meanLinkage } from '../../linkage/cluster.ts';
 import type { EvidenceData } from './evidence-data.ts';
-import { filterPairs } from './evidence-fit.ts';
 
 export type PairFigures = { readonly precision: number; readonly recall: number; readonly f1: number };
 export type ResolutionFigures = {
@@ -16,9 +18,11 @@ export type ResolutionFigures = {
   readonly pairs: PairFigures;
   /** Records of one cluster as pairs, against all true pairs. */
   readonly clustered: PairFigures;
+  /** 95 % of clustered F1 over patients drawn anew. */
+  readonly clusteredInterval: Interval;
   readonly splitPatients: number;
   readonly impureClusters: number;
-  readonly calibration: { readonly bins: readonly CalibrationBin[]; readonly error: number };
+  readonly calibration: { readonly bins: readonly ReliabilityBin[]; readonly error: number };
 };
 export type Measured = {
   readonly records: number;
@@ -56,8 +60,7 @@ export function measureEvidence({ model, data, rules, seed, tests = () => true }
   // The prior belongs to the size of what is resolved here: the tested part alone.
   const demographic = scoreDemographics(model, { ...demographics, recordCount: records }, candidates);
   const em = Float64Array.from(at, (i) => matchWeightLogOdds(data.candidates.matchWeight[i]!));
-  const resolve = (logOdds: Float64Array) =>
-    resolutionFigures({ data, pairs: candidates, logOdds, rules, matches: matches.left.length, tests });
+  const resolve = (logOdds: Float64Array) => resolutionFigures({ data, pairs: candidates, logOdds, rules, seed, tests });
   const labels = matchLabels(patients, candidates);
   return {
     records,
@@ -102,9 +105,7 @@ function balancedFigures(model: EvidenceModel, { profiles }: EvidenceData, match
 }
 
 function figures(found: number, wrong: number, truths: number): PairFigures {
-  const precision = found + wrong === 0 ? 0 : found / (found + wrong);
-  const recall = truths === 0 ? 0 : found / truths;
-  return { precision, recall, f1: f1Score(precision, recall) };
+  return pairwiseFromCounts({ truePositives: found, falsePositives: wrong, falseNegatives: truths - found });
 }
 
 function resolutionFigures(options: {
@@ -113,49 +114,26 @@ function resolutionFigures(options: {
   /** The evidence, rules aside. */
   readonly logOdds: Float64Array;
   readonly rules: PairRules;
-  readonly matches: number;
+  readonly seed: number;
   readonly tests: (record: number) => boolean;
 }): ResolutionFigures {
-  const { data, pairs, logOdds, rules, matches, tests } = options;
+  const { data, pairs, logOdds, rules, seed, tests } = options;
   const { patients, demographics, recordCount } = data;
-  const labels = matchLabels(patients, pairs);
+  const outcomes = matchLabels(patients, pairs);
   const total = fuse({ ...pairs, demographic: logOdds }, demographics, rules);
   const accepted = total.filter((value) => value > 0).length;
-  const found = total.filter((value, i) => value > 0 && labels[i] === 1).length;
-  const cluster = meanLinkage({
-    count: recordCount,
-    ...pairs,
-    logOdds,
-    forbid: (a, b) => rulePenalty(demographics, rules, a, b),
-  });
+  const found = total.filter((value, i) => value > 0 && outcomes[i] === 1).length;
+  const cluster = meanLinkage({ count: recordCount, ...pairs, logOdds, forbid: (a, b) => rulePenalty(demographics, rules, a, b) });
+  const predicted = cluster.filter((_, record) => tests(record));
+  const truth = patients.filter((_, record) => tests(record));
+  const { splitPatients, impureClusters } = clusterMetrics(predicted, truth);
+  const predictions = { probabilities: total.map(sigmoid), outcomes, kind: 'equal-width' } as const;
   return {
-    pairs: figures(found, accepted - found, matches),
-    ...clusterFigures({ cluster, patients, matches, tests }),
-    calibration: calibrationCurve(total, labels),
-  };
-}
-
-function clusterFigures(options: {
-  readonly cluster: Int32Array;
-  readonly patients: Int32Array;
-  readonly matches: number;
-  readonly tests: (record: number) => boolean;
-}) {
-  const { cluster, patients, matches, tests } = options;
-  const clustersOf = new Map<number, Set<number>>();
-  const patientsOf = new Map<number, Set<number>>();
-  cluster.forEach((number, record) => {
-    if (!tests(record)) return;
-    const patient = patients[record]!;
-    clustersOf.set(patient, (clustersOf.get(patient) ?? new Set()).add(number));
-    patientsOf.set(number, (patientsOf.get(number) ?? new Set()).add(patient));
-  });
-  const joined = truePairs(cluster, (l, r) => tests(l) && tests(r));
-  const found = filterPairs(joined, (l, r) => patients[l] === patients[r]).left.length;
-  const manyOf = (sets: Map<number, Set<number>>) => [...sets.values()].filter((set) => set.size > 1).length;
-  return {
-    clustered: figures(found, joined.left.length - found, matches),
-    splitPatients: manyOf(clustersOf),
-    impureClusters: manyOf(patientsOf),
+    pairs: figures(found, accepted - found, truePairCount(truth)),
+    clustered: pairwiseFromClusters(predicted, truth),
+    clusteredInterval: pairwiseF1Interval({ predicted, truth, seed, draws: 400 }),
+    splitPatients,
+    impureClusters,
+    calibration: { bins: reliabilityCurve(predictions), error: expectedCalibrationError(predictions) },
   };
 }
