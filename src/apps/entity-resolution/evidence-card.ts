@@ -1,6 +1,5 @@
 import { thousands } from '../../base/text.ts';
-import type { Measured, PairFigures, ResolutionFigures } from './evidence-measure.ts';
-import type { TrainingFigures } from './evidence-train.ts';
+import type { Measured, PairFigures, ResolutionFigures, TrainingFigures } from './evidence-measure.ts';
 
 /** The model card: what was trained on what, by which command, and how it does where it has not been trained. */
 export function modelCard({ data, seed, command, heldOut, ablations, others }: TrainingFigures): string {

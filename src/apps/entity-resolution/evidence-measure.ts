@@ -38,6 +38,21 @@ export type Measured = {
   readonly emFused: ResolutionFigures;
 };
 
+/** The figures of one population, or of one part taken away. */
+export type NamedFigures = { readonly name: string; readonly figures: Measured };
+/** All that a training run measured: what the model card says. */
+export type TrainingFigures = {
+  readonly data: { readonly name: string; readonly records: number; readonly patients: number; readonly truePairs: number };
+  readonly seed: number;
+  readonly command: string;
+  /** On the patients kept aside. */
+  readonly heldOut: Measured;
+  /** Likewise, trained without a part of the evidence; `others` on the populations of `testFolders`. */
+  readonly ablations: readonly (NamedFigures & { readonly others: readonly NamedFigures[] })[];
+  /** The final model on the populations of `testFolders`. */
+  readonly others: readonly NamedFigures[];
+};
+
 export type MeasureOptions = {
   readonly model: EvidenceModel;
   readonly data: EvidenceData;

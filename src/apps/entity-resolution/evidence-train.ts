@@ -13,7 +13,7 @@ import { type Ablation, ablations } from './evidence-ablations.ts';
 import { modelCard } from './evidence-card.ts';
 import { type EvidenceData, loadEvidenceData } from './evidence-data.ts';
 import { fitEvidence } from './evidence-fit.ts';
-import { type Measured, measureEvidence } from './evidence-measure.ts';
+import { type Measured, measureEvidence, type NamedFigures, type TrainingFigures } from './evidence-measure.ts';
 
 /** Share of the patients kept aside for the figures: one in four. */
 const heldOutFolds = 4;
@@ -34,19 +34,6 @@ export type TrainEvidenceOptions = {
   readonly command: string;
   readonly threads?: number | undefined;
   readonly progress?: Progress;
-};
-
-export type NamedFigures = { readonly name: string; readonly figures: Measured };
-export type TrainingFigures = {
-  readonly data: { readonly name: string; readonly records: number; readonly patients: number; readonly truePairs: number };
-  readonly seed: number;
-  readonly command: string;
-  /** On the patients kept aside. */
-  readonly heldOut: Measured;
-  /** Likewise, trained without a part of the evidence; `others` on the populations of `testFolders`. */
-  readonly ablations: readonly (NamedFigures & { readonly others: readonly NamedFigures[] })[];
-  /** The final model on the populations of `testFolders`. */
-  readonly others: readonly NamedFigures[];
 };
 
 /**
