@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { type TrainingFigures, trainEvidence } from '../../../src/apps/entity-resolution/evidence-train.ts';
+import type { TrainingFigures } from '../../../src/apps/entity-resolution/evidence-measure.ts';
+import { trainEvidence } from '../../../src/apps/entity-resolution/evidence-train.ts';
 import { explainRecords } from '../../../src/apps/entity-resolution/explain.ts';
 import { openSession } from '../../../src/apps/entity-resolution/session.ts';
 import { buildDemographics } from '../../../src/evidence/demographics.ts';
