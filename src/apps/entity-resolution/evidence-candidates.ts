@@ -4,9 +4,12 @@ import { clinicalRecordSettings, clinicalRecordTraining } from '../../linkage/pr
 import type { Session } from './session.ts';
 import { resolveSettings } from './settings.ts';
 
-/** The candidates that `resolve` would propose by default, with the unsupervised match weight (log2) of each. */
+/** The models learn from pairs down to this match probability, so that a user may lower the threshold this far. */
+const widest = 1e-4;
+
+/** The candidates that `resolve` would propose by default or more, with the unsupervised match weight (log2) of each. */
 export async function proposeCandidates({ db, threads, progress }: Session): Promise<Pairs & { readonly matchWeight: Float64Array }> {
-  const { predict_threshold: threshold } = resolveSettings.parse({});
+  const threshold = Math.min(widest, resolveSettings.parse({}).predict_threshold);
   await using linker = await Linker.open({
     db,
     table: 'records',
