@@ -50,10 +50,12 @@ export type DatabaseOptions = {
 export class Database implements AsyncDisposable {
   private readonly instance: DuckDBInstance;
   private readonly connection: DuckDBConnection;
+  private readonly ownsInstance: boolean;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, ownsInstance: boolean) {
     this.instance = instance;
     this.connection = connection;
+    this.ownsInstance = ownsInstance;
   }
 
   static async open({ threads, memoryMb, spillFolder }: DatabaseOptions = {}): Promise<Database> {
@@ -64,12 +66,17 @@ export class Database implements AsyncDisposable {
       ...(memoryMb ? { memory_limit: `${memoryMb}MB` } : {}),
       ...(spillFolder ? { temp_directory: spillFolder } : {}),
     });
-    return new Database(instance, await instance.connect());
+    return new Database(instance, await instance.connect(), true);
+  }
+
+  /** A second connection to the same tables, whose queries run beside this one's. Temporary tables and variables are each one's own. */
+  async connect(): Promise<Database> {
+    return new Database(this.instance, await this.instance.connect(), false);
   }
 
   close(): void {
     this.connection.closeSync();
-    this.instance.closeSync();
+    if (this.ownsInstance) this.instance.closeSync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

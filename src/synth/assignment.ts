@@ -38,7 +38,7 @@ export async function assignEncounters(db: Database, settings: SegmentSettings):
     facility: { type: 'INTEGER', values: drawn.map(({ facility }) => facility) },
   });
   await db.run(`
-    create or replace temp table visits as
+    create or replace table visits as
     with numbered as (
       select "Id", "PATIENT", "START",
         row_number() over (partition by "PATIENT" order by "START", "Id") - 1 as nth,

@@ -11,9 +11,9 @@ import { UserError } from '../base/errors.ts';
 import { writeFolder } from '../base/files.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import { type TableName, tableNames, tableSchemas } from '../records/tables.ts';
-import { type Database, literal, quote } from '../sql/duckdb.ts';
+import { Database, literal, quote } from '../sql/duckdb.ts';
 import { explainCsvFault } from './csv-fault.ts';
-import { openForWriting, writeParquet } from './parquet-folder.ts';
+import { besideEachOther, writeParquet } from './parquet-folder.ts';
 
 export type IngestReport = {
   readonly rows: { readonly [Table in TableName]: number };
@@ -46,20 +46,26 @@ export async function ingest({
 }): Promise<IngestReport> {
   const sources = tableNames.map((table) => findTable(input, table));
   return writeFolder(output, { names: tableNames.map((table) => `${table}.parquet`), inputs: [input] }, async (folder) => {
-    await using db = await openForWriting(threads);
+    await using db = await Database.open(threads ? { threads } : {});
     const megabytes = (bytes: number) => bytes / 2 ** 20;
     const step = progress.step('ingest', { total: megabytes(sources.reduce((sum, { bytes }) => sum + bytes, 0)), unit: 'MB' });
     const rows: Partial<Record<TableName, number>> = {};
     try {
-      for (const source of sources) {
-        rows[source.table] = await convert(db, source, join(folder, `${source.table}.parquet`));
-        step.advance(megabytes(source.bytes));
-      }
+      // The longest first, so that no thread is left with it at the end.
+      const items = [...sources].sort((a, b) => b.bytes - a.bytes);
+      await besideEachOther(db, {
+        items,
+        threads,
+        work: async (own, source) => {
+          rows[source.table] = await convert(own, source, join(folder, `${source.table}.parquet`));
+          step.advance(megabytes(source.bytes));
+        },
+      });
     } finally {
       step.finish();
     }
     return {
-      rows: rows as IngestReport['rows'],
+      rows: Object.fromEntries(tableNames.map((table) => [table, rows[table]])) as IngestReport['rows'],
       extraColumns: sources.flatMap(({ table, extra }) => extra.map((column) => `${table}.${column}`)),
     };
   });

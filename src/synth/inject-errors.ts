@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { writeFolder, writeJson, writeText } from '../base/files.ts';
 import { type Progress, silent } from '../base/progress.ts';
-import { type Database, quote, readingFile } from '../sql/duckdb.ts';
+import { Database, quote, readingFile } from '../sql/duckdb.ts';
 import { type DamagedRecord, damageReport, errorLog, runConfig } from './damage-report.ts';
 import { damage } from './errors/damage.ts';
 import { type DamagedField, damagedFields, type PatientFields } from './errors/error-class.ts';
-import { checkTables, openForWriting, parquetSource, writeParquet } from './parquet-folder.ts';
+import { checkTables, parquetSource, writeParquet } from './parquet-folder.ts';
 import { facilityFolder } from './segment.ts';
 import type { InjectSettings } from './settings.ts';
 import { findBrokenReferences } from './validate.ts';
@@ -47,7 +47,7 @@ export async function injectErrors({
   readonly progress?: Progress;
 }): Promise<InjectReport> {
   const facilities = listFacilities(input);
-  await using db = await openForWriting(threads);
+  await using db = await Database.open(threads ? { threads } : {});
   for (const facility of facilities) await checkTables(db, join(input, 'facilities', facilityFolder(facility)), 'inject-errors');
   // Awaited here: the database closes when this function returns.
   return await writeFolder(output, { names: ['facilities', 'metadata', 'statistics'], inputs: [input] }, async (folder) => {

@@ -13,11 +13,11 @@ import { writeFolder, writeJson } from '../base/files.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import { compareCodePoints } from '../base/text.ts';
 import { type TableName, tableNames } from '../records/tables.ts';
-import { type Database, literal } from '../sql/duckdb.ts';
+import { Database, literal } from '../sql/duckdb.ts';
 import { assignEncounters } from './assignment.ts';
 import { inventFacilities, type Organization } from './facilities.ts';
 import { chooseLookAlikes, copiedFields, type Life, type LookAlike, wantedPairs } from './look-alikes.ts';
-import { checkTables, openForWriting, parquetSource, writeParquet } from './parquet-folder.ts';
+import { besideEachOther, checkTables, parquetSource, writeParquet } from './parquet-folder.ts';
 import { assignmentFile, type SegmentReport, summarize } from './segment-report.ts';
 import type { SegmentSettings } from './settings.ts';
 
@@ -60,7 +60,7 @@ export async function segment({
   readonly threads?: number;
   readonly progress?: Progress;
 }): Promise<SegmentReport> {
-  await using db = await openForWriting(threads);
+  await using db = await Database.open(threads ? { threads } : {});
   await checkTables(db, input, 'segment');
   return await writeFolder(output, { names: ['facilities', 'metadata'], inputs: [input] }, async (folder) => {
     const step = progress.step('segment', { total: settings.facilities * tableNames.length, unit: 'files' });
@@ -78,13 +78,15 @@ export async function segment({
       await createPlaces(db, input);
       const place = (facility: number) => join(folder, 'facilities', facilityFolder(facility));
       for (let facility = 1; facility <= settings.facilities; facility++) mkdirSync(place(facility), { recursive: true });
-      for (const table of tableNames) {
-        await markRows(db, table, input);
-        for (let facility = 1; facility <= settings.facilities; facility++) {
-          await writeParquet(db, await rowsOf(db, table, input, facility), join(place(facility), `${table}.parquet`));
+      for (const table of tableNames) await markRows(db, table, input);
+      await besideEachOther(db, {
+        items: filesToWrite(settings.facilities),
+        threads,
+        work: async (own, { table, facility }) => {
+          await writeParquet(own, await rowsOf(own, table, input, facility), join(place(facility), `${table}.parquet`));
           step.advance(1);
-        }
-      }
+        },
+      });
       await writeFacilities(db, input, settings, join(folder, 'metadata', 'facilities.parquet'));
       const report = await summarize(db, { facilities: settings.facilities, lookAlikePairs });
       await writeJson(join(folder, 'metadata', 'assignment.json'), assignmentFile(report, settings));
@@ -96,15 +98,15 @@ export async function segment({
 }
 
 async function loadPeople(db: Database, input: string): Promise<void> {
-  await db.run(`create or replace temp table patients as select * from ${withRowNumbers('patients', input)}`);
-  await db.run(`create or replace temp table encounters as select "Id", "PATIENT", "START" from ${parquetSource(input, 'encounters')}`);
+  await db.run(`create or replace table patients as select * from ${withRowNumbers('patients', input)}`);
+  await db.run(`create or replace table encounters as select "Id", "PATIENT", "START" from ${parquetSource(input, 'encounters')}`);
 }
 
 /** Creates tables `seen` (patient and facility, with first and last visit there) and `claim_places`. */
 async function createPlaces(db: Database, input: string): Promise<void> {
-  await db.run(`create or replace temp table seen as
+  await db.run(`create or replace table seen as
     select "PATIENT", facility, min("START") as first_seen, max("START") as last_seen from visits group by all`);
-  await db.run(`create or replace temp table claim_places as
+  await db.run(`create or replace table claim_places as
     select c."Id", v.facility from (select "Id", "APPOINTMENTID" from ${parquetSource(input, 'claims')}) c
     join visits v on v."Id" = c."APPOINTMENTID"`);
 }
@@ -132,8 +134,15 @@ function numbered(table: TableName, input: string): string {
   return table === 'patients' ? 'patients' : withRowNumbers(table, input);
 }
 
+/** Every file of every facility, the tables that take longest first, so that no thread is left with one at the end. */
+function filesToWrite(facilities: number): readonly { readonly table: TableName; readonly facility: number }[] {
+  const longest: readonly TableName[] = ['claims_transactions', 'observations', 'claims', 'procedures'];
+  const rest = tableNames.filter((table) => !longest.includes(table));
+  return [...longest, ...rest].flatMap((table) => Array.from({ length: facilities }, (_, i) => ({ table, facility: i + 1 })));
+}
+
 /**
- * Creates table `marks(facility, rows)`: for each facility a string of bits, one per row of the source.
+ * Creates table `marks_<table>(facility, rows)`: for each facility a string of bits, one per row of the source.
  * A join gives rows back in any order. A filter keeps the source's order, and looking up a bit is all the filter has to do.
  */
 async function markRows(db: Database, table: TableName, input: string): Promise<void> {
@@ -142,14 +151,14 @@ async function markRows(db: Database, table: TableName, input: string): Promise<
   const source = numbered(table, input);
   const last = (await db.value<number>(`select count(*) from ${source}`)) - 1;
   const bits = `bitstring_agg(t.file_row_number, 0, ${Math.max(0, last)})`;
-  await db.run(`create or replace temp table marks as
+  await db.run(`create or replace table marks_${table} as
     select p.facility, ${bits} as rows from ${source} t join ${placed.places} p on ${placed.on} group by p.facility`);
 }
 
 /** The query for what one facility gets of one table, in the source's row order. */
 async function rowsOf(db: Database, table: TableName, input: string, facility: number): Promise<string> {
   if (placesOf(table) === undefined) return `select * from ${parquetSource(input, table)}`;
-  await db.run(`set variable here = (select rows from marks where facility = ${facility})`);
+  await db.run(`set variable here = (select rows from marks_${table} where facility = ${facility})`);
   const rows = `select * exclude (file_row_number) from ${numbered(table, input)}`;
   return `${rows} where get_bit(getvariable('here'), file_row_number::integer) = 1${table === 'patients' ? ' order by file_row_number' : ''}`;
 }
