@@ -18,7 +18,8 @@ import { csvFolder, evaluation, growth, ingest, injectErrors, runFolders, segmen
 import { atLeast, atMost, type Row } from './row.ts';
 import { measureSplink } from './splink.ts';
 
-type Run = Pick<RunResult, 'records' | 'patients' | 'seconds' | 'peakRssMb'> & Required<Pick<RunResult, 'pairwise' | 'bCubed' | 'clusters'>>;
+type Run = Pick<RunResult, 'records' | 'patients' | 'seconds' | 'peakRssMb'> &
+  Required<Pick<RunResult, 'pairwise' | 'bCubed' | 'clusters'>>;
 
 export async function* bench({ quick }: { readonly quick: boolean }): AsyncGenerator<Row> {
   const scratch = mkdtempSync(join(tmpdir(), 'clinfuse-bench-'));
@@ -81,22 +82,43 @@ async function* linkageAlone(scratch: string): AsyncGenerator<Row> {
   const { ours, splink4, splink5 } = await measureSplink(augmented, scratch);
   const peer4 = splink4 ? `Splink ${splink4.version}: ${splink4.bestF1.toFixed(4)}` : 'Splink 4 not installed';
   const gap = Math.abs(ours.bestF1 - (splink4?.bestF1 ?? 0.758));
-  yield { figure: 'F1, demographics only, Splink’s settings, best threshold', value: ours.bestF1, unit: '', peer: peer4, must: 'within 0.005 of Splink 4', ok: gap <= 0.005 };
+  yield {
+    figure: 'F1, demographics only, Splink’s settings, best threshold',
+    value: ours.bestF1,
+    unit: '',
+    peer: peer4,
+    must: 'within 0.005 of Splink 4',
+    ok: gap <= 0.005,
+  };
   if (!splink5) {
     yield { figure: 'linkage alone, load to clusters', value: ours.seconds, unit: 's', peer: 'Splink 5 not installed', ok: true };
     return;
   }
   const ratio = splink5.seconds / ours.seconds;
-  yield { figure: 'linkage alone, load to clusters', value: ours.seconds, unit: 's', peer: `Splink ${splink5.version}: ${splink5.seconds.toFixed(2)} s`, ratio, must: '>= 2x', ok: ratio >= 2 };
+  yield {
+    figure: 'linkage alone, load to clusters',
+    value: ours.seconds,
+    unit: 's',
+    peer: `Splink ${splink5.version}: ${splink5.seconds.toFixed(2)} s`,
+    ratio,
+    must: '>= 2x',
+    ok: ratio >= 2,
+  };
 }
 
 function* growing(scratch: string): Generator<Row> {
   const small = job(runFolders(evaluation).augmented, join(scratch, 'small'));
   const large = job(runFolders(growth).augmented, join(scratch, 'large'));
   yield atLeast('10,000 people: F1 clustered', large.output.pairwise.f1, 0.99);
-  yield atMost('10,000 people: time against 2,500', large.seconds / small.seconds, 6, 'x', { peer: `${small.seconds.toFixed(1)} s and ${large.seconds.toFixed(1)} s` });
+  yield atMost('10,000 people: time against 2,500', large.seconds / small.seconds, 6, 'x', {
+    peer: `${small.seconds.toFixed(1)} s and ${large.seconds.toFixed(1)} s`,
+  });
   yield atMost('10,000 people: peak memory', large.output.peakRssMb, 6144, 'MB');
-  yield atLeast('10,000 people: true pairs that blocking keeps', readJson<{ blocking_recall: number }>(scratch, 'large', 'resolved', 'resolve_metrics.json').blocking_recall, 0.995);
+  yield atLeast(
+    '10,000 people: true pairs that blocking keeps',
+    readJson<{ blocking_recall: number }>(scratch, 'large', 'resolved', 'resolve_metrics.json').blocking_recall,
+    0.995,
+  );
 }
 
 function job(folder: string, out: string, ...more: readonly string[]) {

@@ -27,13 +27,20 @@ if (flags.includes('--json')) console.log(JSON.stringify(rows));
 else {
   console.log('\n| Figure | Value | Peer | Ratio | Must | |\n|---|---|---|---|---|---|');
   for (const row of rows) {
-    console.log(`| ${row.figure} | ${number(row.value)} ${row.unit} | ${row.peer ?? ''} | ${row.ratio ? `${row.ratio.toFixed(2)}x` : ''} | ${row.must ?? ''} | ${row.ok ? 'ok' : 'MISS'} |`);
+    console.log(
+      `| ${row.figure} | ${number(row.value)} ${row.unit} | ${row.peer ?? ''} | ${row.ratio ? `${row.ratio.toFixed(2)}x` : ''} | ${row.must ?? ''} | ${row.ok ? 'ok' : 'MISS'} |`,
+    );
   }
 }
 process.exitCode = rows.every((row) => row.ok) ? 0 : 1;
 
 function show(row: Row): string {
-  return [`${number(row.value)} ${row.unit}`.trim(), row.peer && `peer ${row.peer}`, row.ratio && `ratio ${row.ratio.toFixed(2)}`, row.must && `must ${row.must}`]
+  return [
+    `${number(row.value)} ${row.unit}`.trim(),
+    row.peer && `peer ${row.peer}`,
+    row.ratio && `ratio ${row.ratio.toFixed(2)}`,
+    row.must && `must ${row.must}`,
+  ]
     .filter(Boolean)
     .join('; ');
 }

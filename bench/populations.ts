@@ -9,7 +9,12 @@ import { clinfuse } from './clinfuse.ts';
 
 export const cache = process.env['CLINFUSE_CACHE'] ?? join(homedir(), '.cache', 'clinfuse');
 
-export type Population = { readonly people: number; readonly seed: number; readonly state: string; readonly augment: 'augment' | 'augment_training' };
+export type Population = {
+  readonly people: number;
+  readonly seed: number;
+  readonly state: string;
+  readonly augment: 'augment' | 'augment_training';
+};
 
 const parameters = readParameters(join(import.meta.dirname, '..', 'params.yaml'));
 
@@ -53,7 +58,21 @@ export function segment({ augment }: Population, input: string, out: string) {
 export function injectErrors({ augment }: Population, input: string, out: string) {
   const { error_seed, min_errors, max_errors, error_weights } = parameters[augment]!;
   const weights = JSON.stringify(error_weights);
-  return clinfuse('inject-errors', '--in', input, '--out', out, '--error-seed', error_seed, '--min-errors', min_errors, '--max-errors', max_errors, '--error-weights', weights);
+  return clinfuse(
+    'inject-errors',
+    '--in',
+    input,
+    '--out',
+    out,
+    '--error-seed',
+    error_seed,
+    '--min-errors',
+    min_errors,
+    '--max-errors',
+    max_errors,
+    '--error-weights',
+    weights,
+  );
 }
 
 function runName({ people, seed, state }: Population): string {

@@ -27,7 +27,7 @@ export async function measureSplink(folder: string, scratch: string) {
   await loadTruth(session.db, session.folder);
   const truth = await truthLabels(session.db);
   const records = join(scratch, 'records.parquet');
-  await session.db.run(`copy (select * replace (strftime(birthdate, '%Y-%m-%d') as birthdate) from records order by row) to ${literal(records)} (format parquet)`);
+  await session.db.run(`copy (select * from records order by row) to ${literal(records)} (format parquet)`);
   const model = join(scratch, 'model.json');
   writeFileSync(model, JSON.stringify({ ...(toSplinkJson(referenceSettings) as object), training: splinkTraining() }));
 
@@ -43,7 +43,13 @@ export async function measureSplink(folder: string, scratch: string) {
     const words = [script, records, model, out, '--threshold', String(threshold), '--cluster', String(clusterAt)];
     const run = spawnSync(python, words, { encoding: 'utf8' });
     if (run.status !== 0) throw new Error(`bench: splink ${major}: ${run.stderr.slice(-2000)}`);
-    const said = JSON.parse(run.stdout.trim().split('\n').at(-1)!) as { splink: string; load_s: number; train_s: number; predict_s: number; cluster_s: number };
+    const said = JSON.parse(run.stdout.trim().split('\n').at(-1)!) as {
+      splink: string;
+      load_s: number;
+      train_s: number;
+      predict_s: number;
+      cluster_s: number;
+    };
     const pairs = await session.db.columns<{ l: Int32Array; r: Int32Array; p: Float64Array }>(`
       select a.row as l, b.row as r, match_probability as p from ${literal(out)}
       join records a on a.record_id = record_id_l join records b on b.record_id = record_id_r`);
@@ -57,7 +63,8 @@ export async function measureSplink(folder: string, scratch: string) {
     mine.push(await ourLinkage(records));
     theirs.push(await peer(5));
   }
-  const fastest = (runs: readonly (Linked | undefined)[]) => runs.filter((run) => run !== undefined).sort((a, b) => a.seconds - b.seconds)[0];
+  const fastest = (runs: readonly (Linked | undefined)[]) =>
+    runs.filter((run) => run !== undefined).sort((a, b) => a.seconds - b.seconds)[0];
   const { pairs } = mine[0]!;
   const probability = pairs.matchWeight.map((weight) => sigmoid(weight * Math.LN2));
   const seconds = Math.min(...mine.map((run) => run.seconds));

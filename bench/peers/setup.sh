@@ -3,9 +3,14 @@
 set -euo pipefail
 home=${1:-${CLINFUSE_CACHE:-$HOME/.cache/clinfuse}/peers}
 mkdir -p "$home"
-for version in 4 5; do
-  [ -x "$home/splink$version/bin/python" ] && continue
-  python3 -m venv "$home/splink$version"
-  "$home/splink$version/bin/pip" install --quiet "splink>=$version,<$((version + 1))" pyarrow pandas
-done
+install() { # name, then requirements
+  local name=$1
+  shift
+  [ -x "$home/$name/bin/python" ] && return
+  python3 -m venv "$home/$name"
+  "$home/$name/bin/pip" install --quiet "$@"
+}
+# Splink 4 was written for DuckDB 1; with 2 its queries fail.
+install splink4 'splink==4.0.17' 'duckdb==1.4.5' pyarrow pandas
+install splink5 'splink==5.0.0' 'duckdb==2.0.0' pyarrow pandas
 echo "$home"

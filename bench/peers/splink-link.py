@@ -44,7 +44,8 @@ if training:
         steps.estimate_parameters_using_expectation_maximisation(rule, fix_u_probabilities=True)
 trained = time.perf_counter()
 pairs = linker.inference.predict(threshold_match_probability=options.threshold)
-count = connection.execute(f"select count(*) from {pairs.physical_name}").fetchone()[0]
+# DuckDB 2 wants a result fetched to its end before the next query.
+count = connection.execute(f"select count(*) from {pairs.physical_name}").fetchall()[0][0]
 predicted = time.perf_counter()
 if options.cluster is not None:
     linker.clustering.cluster_pairwise_predictions_at_threshold(pairs, threshold_match_probability=options.cluster)

@@ -150,7 +150,11 @@ function operandEnd(tokens: readonly Token[], from: number): number {
     else if (token.text === ')' || token.text === ']' || isWord(token, 'end')) {
       if (depth === 0) break;
       depth -= 1;
-    } else if (depth === 0 && (/^(=|==|>=|<=|<|>|<>|!=|,)$/.test(token.text) || ['and', 'or', 'is', 'in', 'like', 'between'].some((word) => isWord(token, word)))) break;
+    } else if (
+      depth === 0 &&
+      (/^(=|==|>=|<=|<|>|<>|!=|,)$/.test(token.text) || ['and', 'or', 'is', 'in', 'like', 'between'].some((word) => isWord(token, word)))
+    )
+      break;
   }
   return at;
 }
@@ -185,8 +189,10 @@ function splitAt(tokens: readonly Token[], symbol: string) {
 
 function twoSided(one: readonly Token[], two: readonly Token[]): { readonly column: string; readonly other?: string } | undefined {
   const [a, b] = [splitSide(one), splitSide(two)];
-  if (a.side === 'left' && b.side === 'right') return a.expression === b.expression ? { column: a.expression } : { column: a.expression, other: b.expression };
-  if (a.side === 'right' && b.side === 'left') return a.expression === b.expression ? { column: a.expression } : { column: b.expression, other: a.expression };
+  if (a.side === 'left' && b.side === 'right')
+    return a.expression === b.expression ? { column: a.expression } : { column: a.expression, other: b.expression };
+  if (a.side === 'right' && b.side === 'left')
+    return a.expression === b.expression ? { column: a.expression } : { column: b.expression, other: a.expression };
   return undefined;
 }
 

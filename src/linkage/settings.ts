@@ -93,7 +93,12 @@ const level = z.strictObject({
   fixM: z.boolean().optional(),
   fixU: z.boolean().optional(),
   termFrequency: z
-    .strictObject({ column: expression, weight: z.number().min(0).optional(), minimumU: z.number().min(0).max(1).optional(), levelU: z.boolean().optional() })
+    .strictObject({
+      column: expression,
+      weight: z.number().min(0).optional(),
+      minimumU: z.number().min(0).max(1).optional(),
+      levelU: z.boolean().optional(),
+    })
     .optional(),
 });
 
@@ -135,7 +140,10 @@ export function parseSettings(value: unknown): LinkageSettings {
     }
   }
   if (settings.linkType !== 'dedupe_only' && settings.source === undefined) {
-    throw new UserError('linkage.settings', `linkage: source column missing for ${settings.linkType}; name the column that holds each record's source`);
+    throw new UserError(
+      'linkage.settings',
+      `linkage: source column missing for ${settings.linkType}; name the column that holds each record's source`,
+    );
   }
   return settings;
 }
@@ -176,7 +184,11 @@ function settingsColumns({ uniqueId, source, comparisons, blockingRules, retain 
 
 /** Columns a comparison reads, each once, in order of appearance. */
 export function comparisonColumns({ levels }: Comparison): string[] {
-  return [...new Set(levels.flatMap((level) => [...conditionColumns(level.condition), ...(level.termFrequency ? [level.termFrequency.column] : [])]))];
+  return [
+    ...new Set(
+      levels.flatMap((level) => [...conditionColumns(level.condition), ...(level.termFrequency ? [level.termFrequency.column] : [])]),
+    ),
+  ];
 }
 
 /** Columns a condition reads, each once. */

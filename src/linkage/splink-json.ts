@@ -33,7 +33,13 @@ const ruleJson = z.union([
 const modelJson = z.strictObject({
   link_type: z.enum(['dedupe_only', 'link_only', 'link_and_dedupe']),
   probability_two_random_records_match: z.number().default(1e-4),
-  comparisons: z.array(z.strictObject({ output_column_name: z.string().optional(), comparison_levels: z.array(levelJson), comparison_description: z.string().optional() })),
+  comparisons: z.array(
+    z.strictObject({
+      output_column_name: z.string().optional(),
+      comparison_levels: z.array(levelJson),
+      comparison_description: z.string().optional(),
+    }),
+  ),
   blocking_rules_to_generate_predictions: z.array(ruleJson).default([]),
   unique_id_column_name: z.string().default('unique_id'),
   source_dataset_column_name: z.string().default('source_dataset'),
@@ -106,7 +112,10 @@ function readLevel(json: z.infer<typeof levelJson>): Level {
 function readRule(json: z.infer<typeof ruleJson>): BlockingRule {
   if (typeof json === 'string') return parseRule(json);
   if (json.arrays_to_explode?.length) {
-    throw new UserError('linkage.rule', `linkage: blocking rule explodes an array: ${oneLine(json.blocking_rule)}; not supported, block on a plain column`);
+    throw new UserError(
+      'linkage.rule',
+      `linkage: blocking rule explodes an array: ${oneLine(json.blocking_rule)}; not supported, block on a plain column`,
+    );
   }
   return parseRule(json.blocking_rule);
 }
@@ -147,7 +156,10 @@ function splitAnd(tokens: readonly Token[]): Token[][] {
 
 function isWrapped(tokens: readonly Token[]): boolean {
   let depth = 0;
-  return tokens[0]?.text === '(' && tokens.every(({ text }, at) => (depth += text === '(' ? 1 : text === ')' ? -1 : 0) > 0 || at === tokens.length - 1);
+  return (
+    tokens[0]?.text === '(' &&
+    tokens.every(({ text }, at) => (depth += text === '(' ? 1 : text === ')' ? -1 : 0) > 0 || at === tokens.length - 1)
+  );
 }
 
 /** A rule as Splink writes it. */

@@ -30,7 +30,8 @@ export function parseTokens(sql: string): Token[] {
   while (pattern.lastIndex < sql.length) {
     const at = pattern.lastIndex;
     const found = pattern.exec(sql);
-    if (found === null) throw new UserError('linkage.sql', `linkage: sql cannot be read: ${oneLine(sql)}; at ${oneLine(sql.slice(at, at + 20))}`);
+    if (found === null)
+      throw new UserError('linkage.sql', `linkage: sql cannot be read: ${oneLine(sql)}; at ${oneLine(sql.slice(at, at + 20))}`);
     const [entry] = Object.entries(found.groups!).filter(([, text]) => text !== undefined);
     if (entry) raw.push({ kind: entry[0] as 'word', text: entry[1]! });
   }
@@ -62,7 +63,11 @@ export function writeTokens(tokens: readonly Token[]): string {
   let before = '';
   for (const { kind, text, table } of tokens) {
     const written = kind === 'column' ? (table ? `${table}.${quote(text)}` : quote(text)) : kind === 'word' ? text.toLowerCase() : text;
-    const tight = sql === '' || /^[),\].:]/.test(written) || /[([.:]$/.test(before) || (written === '(' && /^[a-z_]\w*$/.test(before) && !logical.has(before));
+    const tight =
+      sql === '' ||
+      /^[),\].:]/.test(written) ||
+      /[([.:]$/.test(before) ||
+      (written === '(' && /^[a-z_]\w*$/.test(before) && !logical.has(before));
     sql += tight ? written : ` ${written}`;
     before = written;
   }
@@ -87,7 +92,9 @@ export function pairColumnsOf(sql: string): string[] {
 
 /** An expression over one record as one over the pair: `first_name` becomes `"first_name_l"`. */
 export function withSuffix(expression: string, side: 'l' | 'r'): string {
-  return writeTokens(parseTokens(expression).map((token) => (token.kind === 'column' ? { ...token, text: `${token.text}_${side}` } : token)));
+  return writeTokens(
+    parseTokens(expression).map((token) => (token.kind === 'column' ? { ...token, text: `${token.text}_${side}` } : token)),
+  );
 }
 
 /** An expression over one record read from an aliased table: `first_name` becomes `l."first_name"`. */

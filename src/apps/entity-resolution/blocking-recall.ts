@@ -9,7 +9,9 @@ import type { Database } from '../../sql/duckdb.ts';
 export async function blockingRecall(db: Database, rules: readonly BlockingRule[]): Promise<number> {
   const expressions = [...new Set(rules.flatMap(({ on }) => on))];
   const key = (expression: string) => `k${expressions.indexOf(expression)}`;
-  const proposed = rules.map(({ on }) => `(${on.map((expression) => `l.${key(expression)} = r.${key(expression)}`).join(' and ')})`).join(' or ');
+  const proposed = rules
+    .map(({ on }) => `(${on.map((expression) => `l.${key(expression)} = r.${key(expression)}`).join(' and ')})`)
+    .join(' or ');
   const found = await db.value<number | null>(`
     with keys as (select truth.true_patient_id, row, facility, ${expressions.map((expression) => `${expression} as ${key(expression)}`).join(', ')}
       from records join truth using (row))

@@ -38,7 +38,12 @@ export const baselineFiles = ['baseline_comparison.json'];
  */
 export async function evaluateBaselines(
   session: Session,
-  { pairs, metrics, parameters, out }: { readonly pairs: ScoredPairs; readonly metrics: EvaluationMetrics; readonly parameters: Parameters; readonly out: string },
+  {
+    pairs,
+    metrics,
+    parameters,
+    out,
+  }: { readonly pairs: ScoredPairs; readonly metrics: EvaluationMetrics; readonly parameters: Parameters; readonly out: string },
 ): Promise<BaselineComparison> {
   const { db, recordCount, progress, threads } = session;
   const working = progress.step('baselines');
@@ -54,15 +59,26 @@ export async function evaluateBaselines(
     const kept = Array.from(left.keys()).filter((p) => probability[p]! >= threshold);
     const edges = { left: kept.map((p) => left[p]!), right: kept.map((p) => right[p]!) };
     const clusters = connectedComponents(recordCount, edges.left, edges.right);
-    return { threshold, pair_metrics: pairMetrics(pairwiseFromEdges({ ...edges, truth: knownTruth(truth) })), cluster_metrics: clusterRow(clusterMetrics(clusters, truth)) };
+    return {
+      threshold,
+      pair_metrics: pairMetrics(pairwiseFromEdges({ ...edges, truth: knownTruth(truth) })),
+      cluster_metrics: clusterRow(clusterMetrics(clusters, truth)),
+    };
   };
-  const { clusters: alone } = await clusterPairs(session, { left: pairs.left, right: pairs.right, demographic: pairs.demographic }, parameters);
+  const { clusters: alone } = await clusterPairs(
+    session,
+    { left: pairs.left, right: pairs.right, demographic: pairs.demographic },
+    parameters,
+  );
   const { pairwise, n_clusters, purity, impure_clusters, completeness, split_patients, perfect_resolution_rate } = metrics;
   const comparison: BaselineComparison = {
     scenarios: {
       auto_match_only: atThreshold(parameters.resolve.auto_match_probability),
       splink_best_f1: atThreshold(best.threshold),
-      demographics_only: { pair_metrics: pairMetrics(pairwiseFromClusters(alone, truth)), cluster_metrics: clusterRow(clusterMetrics(alone, truth)) },
+      demographics_only: {
+        pair_metrics: pairMetrics(pairwiseFromClusters(alone, truth)),
+        cluster_metrics: clusterRow(clusterMetrics(alone, truth)),
+      },
       clinfuse: {
         pair_metrics: pairMetrics(pairwise),
         cluster_metrics: { n_clusters, purity, impure_clusters, completeness, split_patients, perfect_resolution_rate },
@@ -80,7 +96,14 @@ function knownTruth(truth: Int32Array): Int32Array {
 }
 
 function pairMetrics({ truePositives, falsePositives, falseNegatives, precision, recall, f1 }: Pairwise) {
-  return { true_positives: truePositives, false_positives: falsePositives, false_negatives: falseNegatives, precision, recall, f1_score: f1 };
+  return {
+    true_positives: truePositives,
+    false_positives: falsePositives,
+    false_negatives: falseNegatives,
+    precision,
+    recall,
+    f1_score: f1,
+  };
 }
 
 function clusterRow(metrics: ClusterMetrics) {

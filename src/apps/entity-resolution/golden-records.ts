@@ -30,7 +30,13 @@ export type GoldenResult = {
 };
 
 /** Files `golden-records` writes. */
-export const goldenFiles = ['golden_records.parquet', 'provenance.parquet', 'all_matches.parquet', 'clusters.parquet', 'evaluation_metrics.json'];
+export const goldenFiles = [
+  'golden_records.parquet',
+  'provenance.parquet',
+  'all_matches.parquet',
+  'clusters.parquet',
+  'evaluation_metrics.json',
+];
 
 /** Joins records into patients and writes the master patient index into `out`. */
 export async function goldenRecords(
@@ -123,7 +129,13 @@ async function readRuleFields(db: Database) {
     from records order by row`);
 }
 
-type Match = { readonly left: Int32Array; readonly right: Int32Array; readonly source: readonly string[]; readonly total: Float64Array; readonly confidence: Float64Array };
+type Match = {
+  readonly left: Int32Array;
+  readonly right: Int32Array;
+  readonly source: readonly string[];
+  readonly total: Float64Array;
+  readonly confidence: Float64Array;
+};
 
 /** Pairs that speak for a match by themselves and ended up in one cluster, with where their support comes from. */
 function acceptedPairs(pairs: ScoredPairs, posterior: Float64Array, clusters: Int32Array, parameters: Parameters): Match {
@@ -142,7 +154,9 @@ function acceptedPairs(pairs: ScoredPairs, posterior: Float64Array, clusters: In
     right: Int32Array.from(kept, (p) => pairs.right[p]!),
     source,
     total: Float64Array.from(kept, (p, i) => (source[i] === 'evidence' ? Number.NaN : sigmoid(pairs.demographic[p]!))),
-    confidence: Float64Array.from(kept, (p, i) => (source[i] === 'auto_match' || !pairs.clinical ? Number.NaN : sigmoid(Math.abs(pairs.clinical[p]!)))),
+    confidence: Float64Array.from(kept, (p, i) =>
+      source[i] === 'auto_match' || !pairs.clinical ? Number.NaN : sigmoid(Math.abs(pairs.clinical[p]!)),
+    ),
   };
 }
 
@@ -156,7 +170,11 @@ async function writeMatches(db: Database, matches: Match, file: string): Promise
     llm_confidence: { type: 'DOUBLE', values: matches.confidence, missing: missing(matches.confidence) },
   });
   const ids = 'a.record_id as record_id_1, b.record_id as record_id_2';
-  await copy(db, `select ${ids}, source, total_score, llm_confidence from matches m join records a on a.row = m."left" join records b on b.row = m."right" order by m."left", m."right"`, file);
+  await copy(
+    db,
+    `select ${ids}, source, total_score, llm_confidence from matches m join records a on a.row = m."left" join records b on b.row = m."right" order by m."left", m."right"`,
+    file,
+  );
 }
 
 /** The records' own values, as golden records choose among them; `updated` is the month of the last encounter. */

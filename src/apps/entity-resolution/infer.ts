@@ -36,7 +36,12 @@ export function loadEvidenceModel(model: string): EvidenceModel {
  */
 export async function infer(
   session: Session,
-  { pairs, model, parameters, out }: { readonly pairs: ScoredPairs; readonly model: EvidenceModel; readonly parameters: Parameters; readonly out: string },
+  {
+    pairs,
+    model,
+    parameters,
+    out,
+  }: { readonly pairs: ScoredPairs; readonly model: EvidenceModel; readonly parameters: Parameters; readonly out: string },
 ): Promise<{ readonly pairs: ScoredPairs; readonly metrics: InferenceMetrics }> {
   const { db, progress } = session;
   const reading = progress.step('clinical profiles');

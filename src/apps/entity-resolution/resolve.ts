@@ -37,7 +37,13 @@ export async function resolve(
 ): Promise<{ readonly pairs: ScoredPairs; readonly metrics: ResolveMetrics }> {
   const { db, recordCount, threads, progress } = session;
   const { predict_threshold: threshold, demographics } = parameters.resolve;
-  await using linker = await Linker.open({ db, table: 'records', settings: clinicalRecordSettings, progress, ...(threads ? { threads } : {}) });
+  await using linker = await Linker.open({
+    db,
+    table: 'records',
+    settings: clinicalRecordSettings,
+    progress,
+    ...(threads ? { threads } : {}),
+  });
   await linker.train(clinicalRecordTraining);
   const candidates = await linker.predict({ threshold });
   const pairs = { left: candidates.left, right: candidates.right };
@@ -61,7 +67,12 @@ export async function resolve(
 }
 
 /** Pairs settled by demographics alone, and the gray zone with both histories as text for a classifier that reads. */
-async function writeTiers({ db, progress }: Session, { left, right, demographic }: ScoredPairs, { resolve: limits }: Parameters, out: string) {
+async function writeTiers(
+  { db, progress }: Session,
+  { left, right, demographic }: ScoredPairs,
+  { resolve: limits }: Parameters,
+  out: string,
+) {
   const [auto, reject] = [logit(limits.auto_match_probability), logit(limits.auto_reject_probability)];
   const tier = Int32Array.from(demographic, (value) => (value >= auto ? 2 : value >= reject ? 1 : 0));
   const counts = [0, 0, 0];

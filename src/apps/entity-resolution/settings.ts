@@ -11,7 +11,7 @@ const rule = z.enum(['hard', 'soft', 'off']);
 
 export const resolveSettings = z.strictObject({
   /** Pairs the linkage gives at least this match probability become candidates. */
-  predict_threshold: probability.default(0.0025),
+  predict_threshold: probability.default(0.0001),
   /** Candidates at or above it are matched without asking further. */
   auto_match_probability: probability.default(0.99),
   /** Candidates below it are left out of the gray zone that is written out as text. */
@@ -32,9 +32,17 @@ export const goldenRecordSettings = z.strictObject({
 
 const weightNames = ['name_variation', 'address_error', 'date_variation', 'ssn_error', 'formatting_error', 'missing_data'] as const;
 const errorWeights = z
-  .strictObject(Object.fromEntries(weightNames.map((name) => [name, probability.default(0)])) as Record<(typeof weightNames)[number], z.ZodDefault<z.ZodNumber>>)
+  .strictObject(
+    Object.fromEntries(weightNames.map((name) => [name, probability.default(0)])) as Record<
+      (typeof weightNames)[number],
+      z.ZodDefault<z.ZodNumber>
+    >,
+  )
   .refine((weights) => Math.abs(Object.values(weights).reduce((sum, weight) => sum + weight, 0) - 1) <= 0.01, {
-    error: ({ input }) => `weights sum to ${Object.values(input as object).reduce((sum, weight) => sum + Number(weight), 0).toFixed(3)}, not 1`,
+    error: ({ input }) =>
+      `weights sum to ${Object.values(input as object)
+        .reduce((sum, weight) => sum + Number(weight), 0)
+        .toFixed(3)}, not 1`,
   });
 
 const generateSettings = z.strictObject({ population: z.int().positive(), seed: z.int(), state: z.string().default('Massachusetts') });

@@ -7,7 +7,17 @@ import { openSession } from '../../apps/entity-resolution/session.ts';
 import { writeFolder } from '../../base/files.ts';
 import { thousands } from '../../base/text.ts';
 import { verb } from '../verb.ts';
-import { chosenParameters, folderSchema, inOption, modelOption, outOption, paramsOption, paramsSchema, threadsOption, threadsSchema } from './options.ts';
+import {
+  chosenParameters,
+  folderSchema,
+  inOption,
+  modelOption,
+  outOption,
+  paramsOption,
+  paramsSchema,
+  threadsOption,
+  threadsSchema,
+} from './options.ts';
 
 const schema = z.strictObject({
   in: folderSchema,
@@ -36,12 +46,19 @@ export function inferCommand(): Command {
     run: async ({ in: folder, resolved, out, model, threads, params }, { progress }) => {
       const parameters = chosenParameters({ params });
       const evidence = loadEvidenceModel(model);
-      const metrics = await writeFolder(out, { names: ['predictions.parquet', 'inference_metrics.json'], inputs: [folder, resolved] }, async (place) => {
-        await using session = await openSession(folder, { threads, progress });
-        const pairs = await readCandidates(session.db, resolved);
-        return (await infer(session, { pairs, model: evidence, parameters, out: place })).metrics;
-      });
-      return { text: `${thousands(metrics.examples)} pairs weighed, ${thousands(Math.round(metrics.throughput))} pairs/s; ${out}`, json: metrics };
+      const metrics = await writeFolder(
+        out,
+        { names: ['predictions.parquet', 'inference_metrics.json'], inputs: [folder, resolved] },
+        async (place) => {
+          await using session = await openSession(folder, { threads, progress });
+          const pairs = await readCandidates(session.db, resolved);
+          return (await infer(session, { pairs, model: evidence, parameters, out: place })).metrics;
+        },
+      );
+      return {
+        text: `${thousands(metrics.examples)} pairs weighed, ${thousands(Math.round(metrics.throughput))} pairs/s; ${out}`,
+        json: metrics,
+      };
     },
   });
 }

@@ -6,9 +6,20 @@ import { countOption, type VerbOption } from '../verb.ts';
 
 /** Options that several verbs share, each with the schema that reads it. */
 export const inOption: VerbOption = { flags: '--in <folder>', help: 'run folder (facilities/, metadata/)', required: true };
-export const outOption: VerbOption = { flags: '--out <folder>', help: 'where to write; replaced whole when the command ends well', required: true };
-export const paramsOption: VerbOption = { flags: '--params <file>', help: 'parameters (default: params.yaml of the working folder, if any)' };
-export const modelOption: VerbOption = { flags: '--model <name>', help: '"evidence" (comes with the package) or a model file', default: 'evidence' };
+export const outOption: VerbOption = {
+  flags: '--out <folder>',
+  help: 'where to write; replaced whole when the command ends well',
+  required: true,
+};
+export const paramsOption: VerbOption = {
+  flags: '--params <file>',
+  help: 'parameters (default: params.yaml of the working folder, if any)',
+};
+export const modelOption: VerbOption = {
+  flags: '--model <name>',
+  help: '"evidence" (comes with the package) or a model file',
+  default: 'evidence',
+};
 export const threadsOption: VerbOption = { flags: '--threads <count>', help: 'threads (default: all cores)' };
 export const demographicsOption: VerbOption = {
   flags: '--demographics <kind>',
@@ -21,7 +32,13 @@ export const paramsSchema = z.string().optional();
 export const demographicsSchema = z.enum(['learned', 'em']).optional();
 
 /** Parameters of the file, with what was said on the command line on top. */
-export function chosenParameters({ params, demographics }: { readonly params?: string | undefined; readonly demographics?: 'learned' | 'em' | undefined }): Parameters {
+export function chosenParameters({
+  params,
+  demographics,
+}: {
+  readonly params?: string | undefined;
+  readonly demographics?: 'learned' | 'em' | undefined;
+}): Parameters {
   const read = readParameters(params);
   if (read.resolve.auto_reject_probability > read.resolve.auto_match_probability) {
     throw new UserError('params.value', 'params: resolve.auto_reject_probability is above auto_match_probability; swap them');

@@ -1,0 +1,174 @@
+// Which pairs are looked at: records that agree on every expression of a rule, each pair once.
+//
+// Idea: a rule's expressions, encoded, give each record a group number (-1 when any is missing: missing agrees with nothing). A counting sort lines
+// records up by group, in ascending order, so a block's pairs are a double loop and left < right holds by itself. A pair belongs to the first rule
+// that produces it: a later rule asks by group numbers, side by side in one row per record, whether an earlier one agrees too. No pair table, no hash, no distinct.
+//
+//   pairs of a rule = sum over its groups n(n-1)/2, less those inside one source for link_only: exact, before anything is run
+//
+// Worked case: rule city over Bonn Bonn Rome null Bonn: groups 0 0 1 -1 0; order [0 1 4 2], starts [0 3 4]; 3 pairs.
+// Cost: O(records) per rule; big groups are cut by left member, so work is shared evenly over threads.
+
+import { UserError } from '../base/errors.ts';
+import { thousands } from '../base/text.ts';
+import { type Encoder, shared } from './encode.ts';
+import { type BlockingRule, ruleName } from './settings.ts';
+
+/** One rule made ready: records lined up by group. */
+export type Blocks = {
+  readonly name: string;
+  /** Group of each record, -1 for none. */
+  readonly groups: Int32Array;
+  /** Records by group, ascending within each. */
+  readonly order: Int32Array;
+  /** Group g is `order[starts[g] .. starts[g + 1])`. */
+  readonly starts: Int32Array;
+};
+
+/** How many pairs a rule produces by itself, and its largest blocks (sizes only: their values may be patient data). */
+export type RuleCount = {
+  readonly rule: string;
+  readonly pairs: number;
+  readonly blocks: number;
+  readonly largest: readonly { readonly records: number; readonly pairs: number }[];
+};
+
+/** A share of the work: left members [from, until) of groups [group, groupUntil) of one rule; from and until only for a single cut group. */
+export const taskWidth = 5;
+
+/** Encodes a rule's expressions and lines the records up. */
+export async function buildBlocks(encoder: Encoder, rule: BlockingRule): Promise<Blocks> {
+  let groups: Int32Array | undefined;
+  let count = 0;
+  for (const expression of rule.on) {
+    const { codes, valueCount } = await encoder.codes(expression);
+    if (groups === undefined) [groups, count] = [codes, valueCount];
+    else ({ groups, count } = combine(groups, codes, valueCount));
+  }
+  return { name: ruleName(rule), groups: groups!, ...lineUp(groups!, count) };
+}
+
+/** All records in one group: every pair. */
+export function wholeBlock(recordCount: number): Blocks {
+  const groups = shared(recordCount);
+  return { name: 'all pairs', groups, ...lineUp(groups, 1) };
+}
+
+/** Numbers the pairs (group, code) that occur, in order of their first record. */
+function combine(groups: Int32Array, codes: Int32Array, valueCount: number): { readonly groups: Int32Array; readonly count: number } {
+  const joint = shared(groups.length).fill(-1);
+  const numbers = new Map<number, number>();
+  for (let record = 0; record < groups.length; record++) {
+    if (groups[record]! < 0 || codes[record]! < 0) continue;
+    const key = groups[record]! * valueCount + codes[record]!;
+    let number = numbers.get(key);
+    if (number === undefined) numbers.set(key, (number = numbers.size));
+    joint[record] = number;
+  }
+  return { groups: joint, count: numbers.size };
+}
+
+function lineUp(groups: Int32Array, count: number): { readonly order: Int32Array; readonly starts: Int32Array } {
+  const starts = shared(count + 1);
+  for (const group of groups) if (group >= 0) starts[group + 1]! += 1;
+  for (let group = 0; group < count; group++) starts[group + 1]! += starts[group]!;
+  const order = shared(starts[count]!);
+  const next = starts.slice();
+  for (let record = 0; record < groups.length; record++) {
+    const group = groups[record]!;
+    if (group >= 0) order[next[group]!++] = record;
+  }
+  return { order, starts };
+}
+
+/** Counts a rule's pairs exactly. `source` (a code per record) is given when pairs within one source do not count. */
+export function countBlocks({ name, order, starts }: Blocks, source?: Int32Array): RuleCount {
+  let pairs = 0;
+  let blocks = 0;
+  const largest: { records: number; pairs: number }[] = [];
+  for (let group = 0; group + 1 < starts.length; group++) {
+    const records = starts[group + 1]! - starts[group]!;
+    if (records < 2) continue;
+    blocks += 1;
+    const all = (records * (records - 1)) / 2 - (source ? withinSource(order, starts[group]!, starts[group + 1]!, source) : 0);
+    pairs += all;
+    if (largest.length < 5 || records > largest.at(-1)!.records) {
+      largest.push({ records, pairs: all });
+      largest.sort((a, b) => b.records - a.records);
+      largest.length = Math.min(5, largest.length);
+    }
+  }
+  return { rule: name, pairs, blocks, largest };
+}
+
+function withinSource(order: Int32Array, from: number, until: number, source: Int32Array): number {
+  const counts = new Map<number, number>();
+  for (let at = from; at < until; at++) {
+    const one = source[order[at]!]!;
+    counts.set(one, (counts.get(one) ?? 0) + 1);
+  }
+  let pairs = 0;
+  for (const count of counts.values()) pairs += (count * (count - 1)) / 2;
+  return pairs;
+}
+
+/** @throws UserError `linkage.block` when one block alone holds more than `maxBlockPairs` */
+export function guardBlocks({ rule, largest }: RuleCount, maxBlockPairs: number): void {
+  const [first] = largest;
+  if (first === undefined || first.pairs <= maxBlockPairs) return;
+  throw new UserError(
+    'linkage.block',
+    `linkage: blocking rule explodes: ${rule}: one value is shared by ${thousands(first.records)} records, ${thousands(first.pairs)} pairs; ` +
+      `add a column to the rule, clear the value, or raise maxBlockPairs (${thousands(maxBlockPairs)})`,
+  );
+}
+
+/** Cuts rules into tasks of about `pairsPerTask` pairs: rows of [rule, group, groupUntil, from, until]. */
+export function planTasks(rules: readonly Blocks[], pairsPerTask: number): Int32Array {
+  const tasks: number[] = [];
+  rules.forEach(({ starts }, rule) => {
+    let first = 0;
+    let gathered = 0;
+    const groupCount = starts.length - 1;
+    const flush = (until: number) => {
+      if (gathered > 0) tasks.push(rule, first, until, 0, -1);
+      [first, gathered] = [until, 0];
+    };
+    for (let group = 0; group < groupCount; group++) {
+      const size = starts[group + 1]! - starts[group]!;
+      const pairs = (size * (size - 1)) / 2;
+      if (pairs > 2 * pairsPerTask) {
+        flush(group);
+        cutGroup(tasks, rule, group, size, pairsPerTask);
+        first = group + 1;
+        continue;
+      }
+      gathered += pairs;
+      if (gathered >= pairsPerTask) flush(group + 1);
+    }
+    flush(groupCount);
+  });
+  const plan = shared(tasks.length);
+  plan.set(tasks);
+  return plan;
+}
+
+function cutGroup(tasks: number[], rule: number, group: number, size: number, pairsPerTask: number): void {
+  let from = 0;
+  let gathered = 0;
+  for (let left = 0; left < size; left++) {
+    gathered += size - 1 - left;
+    if (gathered < pairsPerTask && left + 1 < size) continue;
+    tasks.push(rule, group, group + 1, from, left + 1);
+    [from, gathered] = [left + 1, 0];
+  }
+}
+
+/** Group numbers of all rules side by side, one row per record: what exclusion by earlier rules reads. */
+export function packGroups(rules: readonly Blocks[], recordCount: number): Int32Array {
+  const packed = shared(rules.length * recordCount);
+  rules.forEach(({ groups }, rule) => {
+    for (let record = 0; record < recordCount; record++) packed[record * rules.length + rule] = groups[record]!;
+  });
+  return packed;
+}
