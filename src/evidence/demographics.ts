@@ -32,10 +32,13 @@ export type Address = { readonly house: string; readonly apartment: string; read
 /** The day of a missing birth date. */
 export const missingDay = -2_147_483_648;
 
+/** 00000 stands for an unknown ZIP in Synthea, and in many registries. */
+const knownZip = "nullif(zip, '00000') as zip";
+
 /** Reads table `records` (row, facility, names, birthdate, ssn, address_canonical, city_canonical, zip, gender) into codes. */
 export async function buildDemographics(db: Database): Promise<Demographics> {
   const read = await db.columns<Record<TextColumn | 'gender', (string | null)[]> & Record<'facility' | 'day', Int32Array>>(
-    `select facility, gender, ${textColumns.join(', ')}, coalesce(date_diff('day', date '1970-01-01', birthdate), ${missingDay})::integer as day
+    `select facility, gender, ${textColumns.map((column) => (column === 'zip' ? knownZip : column)).join(', ')}, coalesce(date_diff('day', date '1970-01-01', birthdate), ${missingDay})::integer as day
      from records order by row`,
   );
   const recordCount = read.facility.length;

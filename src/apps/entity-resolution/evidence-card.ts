@@ -12,7 +12,7 @@ add up as log-odds. docs/evidence.md says how; this page was written by the trai
 ## Data and command
 | | |
 |---|---|
-| training data | \`${data.name}\`: ${thousands(data.records)} records of ${thousands(data.patients)} synthetic patients, ${thousands(data.truePairs)} true pairs |
+| training data | \`${data.name}\`: ${thousands(data.records)} records of ${thousands(data.patients)} synthetic patients, ${thousands(data.truePairs)} true pairs; ${data.damage} a record |
 | seed | ${seed} |
 | command | \`${command}\` |
 
@@ -81,15 +81,15 @@ ${rows.join('\n')}`;
 }
 
 function othersSection(others: TrainingFigures['others']): string {
-  const rows = others.map(({ name, figures }) => {
+  const rows = others.map(({ name, damage, figures }) => {
     const { fused, emFused } = figures;
-    return `| \`${name}\` | ${thousands(figures.records)} | ${figure(figures.balanced.f1)} | ${figure(fused.pairs.f1)} | ${figure(fused.clustered.f1)} | ${fused.splitPatients} / ${fused.impureClusters} | ${figure(emFused.clustered.f1)} | ${fused.calibration.error.toFixed(4)} |`;
+    return `| \`${name}\` | ${damage} | ${thousands(figures.records)} | ${figure(figures.balanced.f1)} | ${figure(fused.pairs.f1)} | ${figure(fused.clustered.f1)} | ${fused.splitPatients} / ${fused.impureClusters} | ${figure(emFused.clustered.f1)} | ${fused.calibration.error.toFixed(4)} |`;
   });
   return `## Other populations
 The final model on populations of other seeds and states. F1:
 
-| population | records | clinical, balanced pairs | fused, pairs | fused, clustered | split / mixed | unsupervised + clinical, clustered | calibration error |
-|---|---|---|---|---|---|---|---|
+| population | damage | records | clinical, balanced pairs | fused, pairs | fused, clustered | split / mixed | unsupervised + clinical, clustered | calibration error |
+|---|---|---|---|---|---|---|---|---|
 ${rows.join('\n')}`;
 }
 

@@ -1,8 +1,14 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+
 import { UserError } from '../../base/errors.ts';
 import { type Progress, silent, timed } from '../../base/progress.ts';
 import { buildDemographics, type Demographics } from '../../evidence/demographics.ts';
 import { buildProfiles, type Profiles } from '../../evidence/profile.ts';
 import type { Pairs } from '../../evidence/score.ts';
+import type { RunFolder } from '../../records/run-folder.ts';
 import { loadTruth, truthLabels } from '../../records/truth.ts';
 import { proposeCandidates } from './evidence-candidates.ts';
 import { openSession } from './session.ts';
@@ -10,6 +16,8 @@ import { openSession } from './session.ts';
 /** All that training and its measurements look at in one run folder; the truth is only a label. */
 export type EvidenceData = {
   readonly path: string;
+  /** How the records were damaged, as far as the run folder says: "3 to 5 errors". */
+  readonly damage: string;
   readonly recordCount: number;
   /** True patient of each record. */
   readonly patients: Int32Array;
@@ -48,5 +56,24 @@ export async function loadEvidenceData(
   const { result: demographics } = await timed(progress, 'demographics', () => buildDemographics(db));
   const { result: profiles } = await timed(progress, 'clinical profiles', () => buildProfiles(db));
   const { result: candidates } = await timed(progress, 'candidates', () => proposeCandidates(session));
-  return { path, recordCount, patients, patientCount: new Set(patients).size, demographics, profiles, candidates };
+  return {
+    path,
+    damage: damageOf(folder),
+    recordCount,
+    patients,
+    patientCount: new Set(patients).size,
+    demographics,
+    profiles,
+    candidates,
+  };
+}
+
+const runConfig = z.object({ error_injection: z.object({ min_errors: z.number(), max_errors: z.number() }) });
+
+function damageOf({ path }: RunFolder): string {
+  const file = join(path, 'metadata', 'run_config.yaml');
+  // The reference system's files carry tags of Python objects, which are of no concern here.
+  const found = existsSync(file) ? runConfig.safeParse(parse(readFileSync(file, 'utf8'), { logLevel: 'silent' })) : undefined;
+  if (!found?.success) return 'damage not on record';
+  return `${found.data.error_injection.min_errors} to ${found.data.error_injection.max_errors} errors`;
 }

@@ -39,10 +39,16 @@ export type Measured = {
 };
 
 /** The figures of one population, or of one part taken away. */
-export type NamedFigures = { readonly name: string; readonly figures: Measured };
+export type NamedFigures = { readonly name: string; readonly damage?: string; readonly figures: Measured };
 /** All that a training run measured: what the model card says. */
 export type TrainingFigures = {
-  readonly data: { readonly name: string; readonly records: number; readonly patients: number; readonly truePairs: number };
+  readonly data: {
+    readonly name: string;
+    readonly damage: string;
+    readonly records: number;
+    readonly patients: number;
+    readonly truePairs: number;
+  };
   readonly seed: number;
   readonly command: string;
   /** On the patients kept aside. */

@@ -61,7 +61,13 @@ export async function trainEvidence(options: TrainEvidenceOptions): Promise<Trai
   );
   const model: EvidenceModel = { ...fitted, metadata: metadataOf(data, { seed, command }) };
   const figures = {
-    data: { name: nameOf(folder), records: data.recordCount, patients: data.patientCount, truePairs: countTruePairs(data) },
+    data: {
+      name: nameOf(folder),
+      damage: data.damage,
+      records: data.recordCount,
+      patients: data.patientCount,
+      truePairs: countTruePairs(data),
+    },
     seed,
     command,
     heldOut,
@@ -105,7 +111,7 @@ function measureOthers({ others, seed }: Study, model: EvidenceModel, ablation?:
   const rules: PairRules = { ...strictRules, ...ablation?.rules };
   return others.map((other) => {
     const data = ablation?.change?.(other, seed) ?? other;
-    return { name: nameOf(other.path), figures: measureEvidence({ model, data, rules, seed }) };
+    return { name: nameOf(other.path), damage: other.damage, figures: measureEvidence({ model, data, rules, seed }) };
   });
 }
 
@@ -117,6 +123,7 @@ function nameOf(path: string): string {
 function metadataOf(data: EvidenceData, { seed, command }: { readonly seed: number; readonly command: string }) {
   return {
     data: nameOf(data.path),
+    damage: data.damage,
     records: data.recordCount,
     patients: data.patientCount,
     truePairs: countTruePairs(data),
