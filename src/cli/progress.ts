@@ -38,6 +38,9 @@ function bar(out: NodeJS.WriteStream, name: string, total: number | undefined, u
   };
 }
 
+/** A step that ends this soon needs no lines on the way. */
+const quietSeconds = 2;
+
 function lines(out: NodeJS.WriteStream, name: string, total: number | undefined, unit: string): Step {
   const start = performance.now();
   let done = 0;
@@ -50,6 +53,7 @@ function lines(out: NodeJS.WriteStream, name: string, total: number | undefined,
       if (reached <= tenths || reached >= 10) return;
       tenths = reached;
       const seconds = (performance.now() - start) / 1000;
+      if (seconds < quietSeconds) return;
       const rate = done / Math.max(seconds, 1e-3);
       out.write(`${name}: ${reached * 10} %, ${thousands(Math.round(rate))} ${unit}/s, ${duration((total - done) / rate)} left\n`);
     },

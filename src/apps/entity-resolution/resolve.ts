@@ -50,7 +50,13 @@ export async function resolve(
   const demographic =
     demographics === 'em' ? candidates.matchWeight.map(matchWeightLogOdds) : scoreDemographics(model, await buildDemographics(db), pairs);
 
-  await linker.writePairs(candidates, join(out, 'features.parquet'));
+  await linker.writePairs(candidates, join(out, 'features.parquet'), {
+    idNames: ['record_id_1', 'record_id_2'],
+    extra: {
+      demographic_log_odds: { type: 'DOUBLE', values: demographic },
+      total_score: { type: 'DOUBLE', values: demographic.map(sigmoid) },
+    },
+  });
   const tiers = await writeTiers(session, { ...pairs, demographic }, parameters, out);
   const scored = (await loadTruth(db, session.folder)) ? await scoreLinkage(session, candidates, parameters) : {};
   const metrics: ResolveMetrics = {
