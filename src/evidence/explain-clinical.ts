@@ -163,5 +163,5 @@ function describeOverlap({ context, left, right }: Pair): string {
     both += shared;
     one += sets.setStart[left + 1]! - sets.setStart[left]! + sets.setStart[right + 1]! - sets.setStart[right]! - 2 * shared;
   }
-  return `${both} kinds of entry on both records, ${one} on one only`;
+  return `${both} ${both === 1 ? 'kind' : 'kinds'} of entry on both records, ${one} on one only`;
 }
