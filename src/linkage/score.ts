@@ -12,7 +12,7 @@
 
 import type { Blocks } from './blocking.ts';
 import { taskWidth } from './blocking.ts';
-import { compileLevels, type KernelData } from './kernel.ts';
+import { compileLevels, type KernelCondition, type KernelData } from './kernel.ts';
 
 /** What every job walks over: rules made ready, their group numbers side by side, and the tasks they were cut into. */
 export type PairSource = {
@@ -117,6 +117,9 @@ function scorer(data: KernelData, job: Extract<KernelJob, { readonly kind: 'scor
       Number.NEGATIVE_INFINITY,
     ),
   );
+  // What is left open is looked at where the bound falls furthest for the work: nearly all pairs end on a comparison's last level.
+  const gain = (c: number) => (mostOpen[c]! - weights[c]!.at(-1)!) / measureCost(data.comparisons[c]!.levels);
+  const order = weights.flatMap((_, c) => (isUndecided[c] ? [] : [c])).sort((a, b) => gain(b) - gain(a) || a - b);
   const bounds = new Float64Array(count);
   const levels = new Int16Array(count);
   /** Sums may differ from the bound's in the last bit; this much room keeps a pair at the threshold in. */
@@ -146,8 +149,8 @@ function scorer(data: KernelData, job: Extract<KernelJob, { readonly kind: 'scor
       bound += value;
     }
     if (bound < threshold - room) return;
-    for (let c = 0; c < count; c++) {
-      if (levels[c]! >= 0 || isUndecided[c]) continue;
+    for (const c of order) {
+      if (levels[c]! >= 0) continue;
       const level = levelOf[c]!(left, right);
       const value = weigh(c, level, left, right);
       bound += value - bounds[c]!;
@@ -160,6 +163,16 @@ function scorer(data: KernelData, job: Extract<KernelJob, { readonly kind: 'scor
     if (weight < threshold) return;
     found.keep(left, right, rule, weight, levels);
   };
+}
+
+/** Rough cost of deciding a comparison: an array read counts 1, a text measure 10. */
+function measureCost(levels: readonly KernelCondition[]): number {
+  const cost = (condition: KernelCondition): number => {
+    if (condition.kind === 'and' || condition.kind === 'or') return condition.conditions.reduce((sum, one) => sum + cost(one), 0);
+    if (condition.kind === 'not') return cost(condition.condition);
+    return 'limit' in condition && condition.kind !== 'difference' ? 10 : 1;
+  };
+  return levels.reduce((sum, level) => sum + cost(level), 0);
 }
 
 /** Bits that the rarity of a shared value adds: weight x log2(u / max(share of left, share of right, minimum)). */
