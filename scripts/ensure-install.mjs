@@ -1,4 +1,5 @@
-// Makes `npm run demo` and `npm test` work straight after a clone: installs when node_modules does not match the lock file.
+// Makes `npm run demo` and `npm test` work straight after a clone: installs when node_modules does not match the lock file, then
+// runs the command it was given under the Node that was installed (a shell remembers where it found the machine's own).
 // Plain JavaScript without dependencies, because at this moment nothing is installed and the machine's own Node may be 20.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -28,4 +29,14 @@ if (have !== wanted) {
   // The install may rewrite the lock file, so the stamp is taken afterwards.
   const now = createHash('sha256').update(readFileSync('package.json')).update(readFileSync('package-lock.json')).digest('hex');
   writeFileSync(stamp, now);
+}
+
+const [command, ...words] = process.argv.slice(2);
+if (command) {
+  const separator = process.platform === 'win32' ? ';' : ':';
+  const env = { ...process.env, PATH: `${resolve('node_modules/.bin')}${separator}${process.env.PATH}` };
+  const child = spawn(resolve('node_modules/.bin', command), words, { stdio: 'inherit', env, shell: process.platform === 'win32' });
+  // Ctrl-C reaches the command by itself; this process only waits for its answer.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => signal === 'SIGTERM' && child.kill(signal));
+  child.on('exit', (code) => process.exit(code ?? 130));
 }
