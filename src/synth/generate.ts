@@ -12,7 +12,7 @@ import { UserError } from '../base/errors.ts';
 import { writeFolder } from '../base/files.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import { tableNames } from '../records/tables.ts';
-import { type Environment, findSynthea, lastWords, runSynthea } from './generate-process.ts';
+import { type Environment, findSynthea, lastWords, runSynthea } from './generate-run.ts';
 import type { GenerateSettings } from './settings.ts';
 
 export type GenerateReport = { readonly living: number; readonly dead: number };

@@ -2,6 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { watch } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,6 +15,11 @@ const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 function er(words: readonly string[], environment: NodeJS.ProcessEnv = process.env) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'er', ...words], { encoding: 'utf8', env: environment });
   return { status, stdout, stderr };
+}
+
+/** Waits until something of that name stands in the folder. */
+async function appears(folder: string, wanted: (name: string) => boolean): Promise<void> {
+  for await (const _ of watch(folder)) if (readdirSync(folder).some(wanted)) return;
 }
 
 let work: string;
@@ -131,11 +137,11 @@ describe('er ingest, segment, inject-errors', () => {
     let stderr = '';
     child.stderr.on('data', (part: Buffer) => {
       stderr += part;
-      // The first line of progress: it is in the midst of its work.
-      if (stderr.startsWith('ingest:')) child.kill('SIGINT');
     });
-    const code = await new Promise((done) => child.on('close', done));
-    expect(code).toBe(130);
+    const ended = new Promise((done) => child.on('close', done));
+    await appears(folder, (name) => name.includes('partial'));
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
     expect(stderr).toContain('interrupted');
     expect(readFileSync(join(output, 'patients.parquet'), 'utf8')).toBe('earlier');
     expect(readdirSync(folder).sort()).toEqual(['csv', 'out']);
@@ -247,15 +253,13 @@ echo "2 -- Antonia30 Yundt842 (25 y/o F) Grafton, Massachusetts  (36649)"`;
     const folder = temporaryFolder();
     const pid = join(folder, 'pid');
     const life = 'echo "1 -- Abel832 Price929 (10 y/o M) Carver, Massachusetts  (14794)"';
-    const environment = programs({ java: `${version}\necho $$ > ${pid}\n${life}\nexec /bin/sleep 600` });
+    const environment = programs({ java: `${version}\necho $$ > ${pid}.new\n/bin/mv ${pid}.new ${pid}\n${life}\nexec /bin/sleep 600` });
     const words = [main, 'er', 'generate', '--population', '10', '--out', join(folder, 'out'), '--synthea-jar', main];
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'], env: environment });
-    let stderr = '';
-    child.stderr.on('data', (part: Buffer) => {
-      stderr += part;
-      if (stderr.startsWith('generate: 10 %')) child.kill('SIGINT');
-    });
-    expect(await new Promise((done) => child.on('close', done))).toBe(130);
+    const child = spawn(process.execPath, words, { stdio: 'ignore', env: environment });
+    const ended = new Promise((done) => child.on('close', done));
+    await appears(folder, (name) => name === 'pid');
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
     // Killed, it may linger as a zombie until someone collects it: that runs no longer.
     const id = readFileSync(pid, 'utf8').trim();
     const runs = () => !/^(|Z.*)$/.test(spawnSync('ps', ['-o', 'stat=', '-p', id], { encoding: 'utf8' }).stdout?.trim() ?? '');
