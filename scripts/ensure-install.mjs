@@ -1,9 +1,10 @@
 // Makes `npm run demo` and `npm test` work straight after a clone: installs when node_modules does not match the lock file, then
 // runs the command it was given under the Node that was installed (a shell remembers where it found the machine's own).
 // Plain JavaScript without dependencies, because at this moment nothing is installed and the machine's own Node may be 20.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 20) {
