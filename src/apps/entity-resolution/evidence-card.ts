@@ -24,7 +24,7 @@ One patient in four was kept aside: ${thousands(heldOut.records)} records, ${tho
 | Clinical evidence alone | precision | recall | F1 |
 |---|---|---|---|
 ${pairRow('as many random pairs as true ones', heldOut.balanced)}
-${pairRow('as many of the likeliest false candidates as true pairs', heldOut.hardNegatives)}
+${pairRow('the likeliest false candidates, at most as many as true pairs', heldOut.hardNegatives)}
 
 ${resolutionTable(heldOut)}
 
