@@ -51,28 +51,14 @@ export function runFolders(population: Population) {
 export const ingest = (population: Population, out: string) => clinfuse('ingest', '--in', csvFolder(population), '--out', out);
 
 export function segment({ augment }: Population, input: string, out: string) {
-  const { assignment_seed, confusable_pct } = parameters[augment]!;
-  return clinfuse('segment', '--in', input, '--out', out, '--assignment-seed', assignment_seed, '--confusable-pct', confusable_pct);
+  const { seed, confusablePercent } = parameters[augment]!.segment;
+  return clinfuse('segment', '--in', input, '--out', out, '--assignment-seed', seed, '--confusable-pct', confusablePercent);
 }
 
 export function injectErrors({ augment }: Population, input: string, out: string) {
-  const { error_seed, min_errors, max_errors, error_weights } = parameters[augment]!;
-  const weights = JSON.stringify(error_weights);
-  return clinfuse(
-    'inject-errors',
-    '--in',
-    input,
-    '--out',
-    out,
-    '--error-seed',
-    error_seed,
-    '--min-errors',
-    min_errors,
-    '--max-errors',
-    max_errors,
-    '--error-weights',
-    weights,
-  );
+  const { seed, minErrors, maxErrors, weights } = parameters[augment]!.inject;
+  const words = ['--error-seed', seed, '--min-errors', minErrors, '--max-errors', maxErrors, '--error-weights', JSON.stringify(weights)];
+  return clinfuse('inject-errors', '--in', input, '--out', out, ...words);
 }
 
 function runName({ people, seed, state }: Population): string {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import { UserError } from '../../base/errors.ts';
 import { nearest } from '../../base/text.ts';
+import { augmentSettings, generateSettings } from '../../synth/settings.ts';
 
 const probability = z.number().min(0).max(1);
 /** A rule on clusters: `hard` never broken, `soft` broken only against strong evidence, `off` not looked at. */
@@ -29,33 +30,6 @@ export const goldenRecordSettings = z.strictObject({
   same_gender: rule.default('hard'),
   conflict_resolution: z.enum(['most_frequent', 'most_recent', 'least_errors', 'field_specific']).default('most_frequent'),
 });
-
-const weightNames = ['name_variation', 'address_error', 'date_variation', 'ssn_error', 'formatting_error', 'missing_data'] as const;
-const errorWeights = z
-  .strictObject(
-    Object.fromEntries(weightNames.map((name) => [name, probability.default(0)])) as Record<
-      (typeof weightNames)[number],
-      z.ZodDefault<z.ZodNumber>
-    >,
-  )
-  .refine((weights) => Math.abs(Object.values(weights).reduce((sum, weight) => sum + weight, 0) - 1) <= 0.01, {
-    error: ({ input }) =>
-      `weights sum to ${Object.values(input as object)
-        .reduce((sum, weight) => sum + Number(weight), 0)
-        .toFixed(3)}, not 1`,
-  });
-
-const generateSettings = z.strictObject({ population: z.int().positive(), seed: z.int(), state: z.string().default('Massachusetts') });
-const augmentSettings = z
-  .strictObject({
-    assignment_seed: z.int(),
-    error_seed: z.int(),
-    confusable_pct: z.number().min(0).max(100),
-    min_errors: z.int().min(0),
-    max_errors: z.int().min(0),
-    error_weights: errorWeights,
-  })
-  .refine((augment) => augment.min_errors <= augment.max_errors, { error: 'min_errors is above max_errors' });
 
 const parameters = z.strictObject({
   generate: generateSettings.optional(),
@@ -106,7 +80,8 @@ function knownKeys(schema: z.ZodType, path: readonly string[]): string[] {
 }
 
 function shapeOf(schema: z.ZodType | undefined): Record<string, z.ZodType> | undefined {
-  let inner = schema as unknown as { shape?: Record<string, z.ZodType>; def?: { innerType?: z.ZodType } } | undefined;
-  while (inner && !inner.shape && inner.def?.innerType) inner = inner.def.innerType as never;
+  type Wrapped = { readonly shape?: Record<string, z.ZodType>; readonly def?: { readonly innerType?: Wrapped; readonly in?: Wrapped } };
+  let inner = schema as unknown as Wrapped | undefined;
+  while (inner && !inner.shape) inner = inner.def?.innerType ?? inner.def?.in;
   return inner?.shape;
 }

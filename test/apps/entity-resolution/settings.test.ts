@@ -30,9 +30,22 @@ describe('params.yaml', () => {
   });
 
   test.each([
-    { name: 'an unknown key, with the nearest', text: 'resolve: {auto_mach_probability: 0.9}', message: 'unknown key: resolve.auto_mach_probability; did you mean auto_match_probability?' },
+    {
+      name: 'an unknown key, with the nearest',
+      text: 'resolve: {auto_mach_probability: 0.9}',
+      message: 'unknown key: resolve.auto_mach_probability; did you mean auto_match_probability?',
+    },
     { name: 'an unknown block', text: 'golden_record: {}', message: 'unknown key: golden_record; did you mean golden_records?' },
-    { name: 'weights that do not sum to 1', text: weights(0.5, 0.3), message: 'augment.error_weights: weights sum to 0.800, not 1' },
+    {
+      name: 'weights that do not sum to 1',
+      text: weights(0.5, 0.3),
+      message: 'augment.error_weights: weights must sum to 1, they sum to 0.8',
+    },
+    {
+      name: 'an unknown key of a simulator block',
+      text: 'augment: {eror_seed: 1}',
+      message: 'unknown key: augment.eror_seed; did you mean error_seed?',
+    },
     { name: 'a probability above 1', text: 'resolve: {predict_threshold: 2}', message: 'resolve.predict_threshold' },
     { name: 'an unknown choice', text: 'golden_records: {same_gender: maybe}', message: 'golden_records.same_gender' },
     { name: 'text that is not YAML', text: 'a: [', message: 'not valid YAML' },
@@ -55,6 +68,6 @@ describe('params.yaml', () => {
   });
 
   test('weights that sum to 1 are accepted', () => {
-    expect(read(weights(0.7, 0.3)).augment?.error_weights.name_variation).toBe(0.7);
+    expect(read(weights(0.7, 0.3)).augment?.inject.weights).toEqual({ name_variation: 0.7, missing_data: 0.3 });
   });
 });
