@@ -47,7 +47,9 @@ async function disguise(folder: string): Promise<void> {
 /** Clusters as sets of record ids, each id as `name` gives it. */
 async function clusters(out: string, name: (recordId: string) => string): Promise<Set<string>> {
   await using db = await Database.open();
-  const rows = await db.rows<{ ids: string[] }>(`select list(record_id) as ids from ${literal(join(out, 'golden_records', 'clusters.parquet'))} group by golden_id`);
+  const rows = await db.rows<{ ids: string[] }>(
+    `select list(record_id) as ids from ${literal(join(out, 'golden_records', 'clusters.parquet'))} group by golden_id`,
+  );
   return new Set(rows.map(({ ids }) => ids.map(name).sort().join(' ')));
 }
 
@@ -55,7 +57,12 @@ describe('what the result may not depend on', () => {
   const [plain, hidden] = [join(home, 'plain'), join(home, 'hidden')];
   beforeAll(async () => {
     await disguise(join(home, 'disguised'));
-    const options = { model: 'evidence', parameters: readParameters(resolve(sample, '../../params.yaml')), progress: silent, peakRssMb: () => 0 };
+    const options = {
+      model: 'evidence',
+      parameters: readParameters(resolve(sample, '../../params.yaml')),
+      progress: silent,
+      peakRssMb: () => 0,
+    };
     await run({ ...options, folder: sample, out: plain });
     await run({ ...options, folder: join(home, 'disguised'), out: hidden });
   });
