@@ -1,7 +1,7 @@
 // Scored pairs as a Parquet file, with the columns and names that Splink gives them.
 
 import type { NewColumn } from '../sql/duckdb.ts';
-import { literal, quote } from '../sql/duckdb.ts';
+import { quote } from '../sql/duckdb.ts';
 import type { Encoder } from './encode.ts';
 import type { Candidates } from './linker.ts';
 import { comparisonColumns, gammasOf, type LinkageSettings } from './settings.ts';
@@ -78,8 +78,8 @@ export async function writePairs(
   }
   for (const name of settings.retain ?? []) value(name);
   select.push('cast(__rule as varchar) as match_key', ...Object.keys(extra).map(quote));
-  await db.run(`copy (select ${select.join(', ')} from ${pairs} join ${table} a on a.__row = __left join ${table} b on b.__row = __right ${joins.join(' ')}
-    order by __left, __right) to ${literal(file)} (format parquet, compression zstd)`);
+  const from = `${pairs} join ${table} a on a.__row = __left join ${table} b on b.__row = __right ${joins.join(' ')}`;
+  await db.writeParquet(`select ${select.join(', ')} from ${from} order by __left, __right`, file);
   await db.run(`drop table ${pairs}`);
 }
 

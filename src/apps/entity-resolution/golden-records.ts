@@ -6,11 +6,11 @@ import { writeJson } from '../../base/files.ts';
 import { logit, sigmoid } from '../../base/statistics.ts';
 import { expectedCalibrationError } from '../../evaluation/calibration.ts';
 import { type EvaluationMetrics, evaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
-import { fuse, type PairRules, rulePenalty, softRules } from '../../evidence/fusion.ts';
+import { fuse, type PairRules, rulePenalty, softRules, sumEvidence } from '../../evidence/fusion.ts';
 import { meanLinkage } from '../../linkage/cluster.ts';
 import { buildGoldenRecords, type GoldenField, goldenFields, type SourceRecords } from '../../linkage/golden-record.ts';
 import { loadTruth, truthLabels } from '../../records/truth.ts';
-import { type Database, literal, type NewColumn } from '../../sql/duckdb.ts';
+import type { Database, NewColumn } from '../../sql/duckdb.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
@@ -57,7 +57,7 @@ export async function goldenRecords(
     source_record_ids: text(golden.source_record_ids),
     ...Object.fromEntries(goldenFields.map((field) => [field, text(golden[field])])),
   });
-  await copy(db, 'select * replace (cast(birthdate as DATE) as birthdate) from golden', join(out, 'golden_records.parquet'));
+  await db.writeParquet('select * replace (cast(birthdate as DATE) as birthdate) from golden', join(out, 'golden_records.parquet'));
   await db.createTable('provenance', {
     golden_id: text(provenance.golden_id),
     field: text(provenance.field),
@@ -67,9 +67,9 @@ export async function goldenRecords(
     candidates: { type: 'INTEGER', values: provenance.candidates },
     source_record_ids: text(provenance.source_record_ids),
   });
-  await copy(db, 'select * from provenance', join(out, 'provenance.parquet'));
+  await db.writeParquet('select * from provenance', join(out, 'provenance.parquet'));
   await db.createTable('golden_of', { row: { type: 'INTEGER', values: clusters.map((_, row) => row) }, golden_id: text(goldenIdOf) });
-  await copy(db, 'select record_id, golden_id from records join golden_of using (row) order by row', join(out, 'clusters.parquet'));
+  await db.writeParquet('select record_id, golden_id from records join golden_of using (row) order by row', join(out, 'clusters.parquet'));
 
   const matches = acceptedPairs(pairs, posterior, clusters, parameters);
   await writeMatches(db, matches, join(out, 'all_matches.parquet'));
@@ -102,17 +102,16 @@ export async function clusterPairs(
 ): Promise<{ readonly clusters: Int32Array; readonly posterior: Float64Array }> {
   const fields = await readRuleFields(db);
   const rules = pairRules(settings);
-  const logOdds = fuse(pairs, fields, rules);
   const needed = logit(settings.decision_probability);
   const clusters = meanLinkage({
     count: recordCount,
     left: pairs.left,
     right: pairs.right,
-    // A forbidden pair is minus infinity here; the cluster step clips it and asks `forbid` for the rest.
-    logOdds: logOdds.map((value) => Math.max(-1e9, value - needed)),
+    // What rules take is asked for by `forbid`, for linked and unlinked pairs alike; taken here too it would count twice.
+    logOdds: sumEvidence(pairs).map((value) => value - needed),
     forbid: (a, b) => rulePenalty(fields, rules, a, b),
   });
-  return { clusters, posterior: logOdds.map(sigmoid) };
+  return { clusters, posterior: fuse(pairs, fields, rules).map(sigmoid) };
 }
 
 function pairRules({ one_record_per_facility, same_gender }: Parameters['golden_records']): PairRules {
@@ -170,8 +169,7 @@ async function writeMatches(db: Database, matches: Match, file: string): Promise
     llm_confidence: { type: 'DOUBLE', values: matches.confidence, missing: missing(matches.confidence) },
   });
   const ids = 'a.record_id as record_id_1, b.record_id as record_id_2';
-  await copy(
-    db,
+  await db.writeParquet(
     `select ${ids}, source, total_score, llm_confidence from matches m join records a on a.row = m."left" join records b on b.row = m."right" order by m."left", m."right"`,
     file,
   );
@@ -191,8 +189,4 @@ async function readSources(db: Database): Promise<SourceRecords> {
 
 function text(values: readonly (string | null)[]): NewColumn {
   return { type: 'VARCHAR', values };
-}
-
-async function copy(db: Database, query: string, file: string): Promise<void> {
-  await db.run(`copy (${query}) to ${literal(file)} (format parquet, compression zstd)`);
 }

@@ -8,7 +8,6 @@ import { logit, sigmoid } from '../../base/statistics.ts';
 import { type EvidenceModel, readEvidenceModel } from '../../evidence/model-file.ts';
 import { buildProfiles } from '../../evidence/profile.ts';
 import { scoreClinical } from '../../evidence/score.ts';
-import { literal } from '../../sql/duckdb.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
@@ -67,12 +66,14 @@ export async function infer(
     clinical_log_odds: { type: 'DOUBLE', values: clinical },
     demographic_log_odds: { type: 'DOUBLE', values: pairs.demographic },
   });
-  await db.run(`copy (
+  await db.writeParquet(
+    `
     select a.record_id as record_id_1, b.record_id as record_id_2, total_score, prediction, confidence, clinical_log_odds, demographic_log_odds,
       clinical_log_odds + demographic_log_odds as log_odds,
       case when demographic_log_odds >= ${logit(auto)} then 'auto_match' when demographic_log_odds < ${logit(reject)} then 'auto_reject' else 'gray_zone' end as tier
-    from predictions p join records a on a.row = p."left" join records b on b.row = p."right" order by p."left", p."right"
-  ) to ${literal(join(out, 'predictions.parquet'))} (format parquet, compression zstd)`);
+    from predictions p join records a on a.row = p."left" join records b on b.row = p."right" order by p."left", p."right"`,
+    join(out, 'predictions.parquet'),
+  );
   await db.run('drop table predictions');
   const metrics = {
     examples: count,

@@ -14,7 +14,6 @@ import { type Candidates, Linker } from '../../linkage/linker.ts';
 import { clinicalRecordSettings, clinicalRecordTraining } from '../../linkage/presets.ts';
 import { createSummaries, pairPromptSql } from '../../records/summary.ts';
 import { loadTruth, truthLabels } from '../../records/truth.ts';
-import { literal } from '../../sql/duckdb.ts';
 import { blockingRecall } from './blocking-recall.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
@@ -91,17 +90,19 @@ async function writeTiers(
   });
   const from = 'from tiers join records a on a.row = "left" join records b on b.row = "right"';
   const ids = 'a.record_id as record_id_1, b.record_id as record_id_2, total_score';
-  await db.run(`copy (select ${ids} ${from} where tier = 2 order by "left", "right")
-    to ${literal(join(out, 'auto_matches.parquet'))} (format parquet, compression zstd)`);
+  await db.writeParquet(`select ${ids} ${from} where tier = 2 order by "left", "right"`, join(out, 'auto_matches.parquet'));
 
   const writing = progress.step('clinical summaries');
   await createSummaries(db);
   // Small row groups: a group of pairs holds both texts of each, and is built in memory.
-  await db.run(`copy (
+  await db.writeParquet(
+    `
     select ${ids}, ${pairPromptSql('sa.summary', 'sb.summary')} as text
     from (select * from tiers where tier = 1) t join records a on a.row = "left" join records b on b.row = "right"
-      join summaries sa on sa.row = "left" join summaries sb on sb.row = "right" order by "left", "right"
-  ) to ${literal(join(out, 'gray_zone_pairs.parquet'))} (format parquet, compression zstd, row_group_size 4096)`);
+      join summaries sa on sa.row = "left" join summaries sb on sb.row = "right" order by "left", "right"`,
+    join(out, 'gray_zone_pairs.parquet'),
+    { rowGroupRows: 4096 },
+  );
   await db.run('drop table tiers; drop table summaries');
   writing.finish();
   return { auto_match_count: counts[2]!, gray_zone_count: counts[1]!, auto_reject_count: counts[0]! };
