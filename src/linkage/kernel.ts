@@ -34,9 +34,11 @@ export type KernelComparison = {
   /** When missing on `column` is the null level and equality on it is the first other one: its place; else -1. */
   readonly quickColumn: number;
   readonly exactLevel: number;
-  /** Frequency of each value (by code) of the column whose rarity counts, and on which level it does. */
-  readonly frequency?: { readonly column: number; readonly share: Float64Array; readonly level: number };
+  /** By level: the column whose values' rarity counts there, and the share of records that hold each value (by code). */
+  readonly frequencies: readonly (Frequency | undefined)[];
 };
+
+export type Frequency = { readonly column: number; readonly share: Float64Array };
 
 /** Everything the kernel reads; arrays are shared with workers, never copied. */
 export type KernelData = {
@@ -93,13 +95,27 @@ function compile(condition: KernelCondition, data: KernelData, measures: Map<str
     }
     case 'and': {
       const tests = condition.conditions.map((one) => compile(one, data, measures));
-      return (left, right) =>
-        tests.reduce<-1 | 0 | 1>((least, test) => (least === -1 ? -1 : (Math.min(least, test(left, right)) as -1 | 0 | 1)), 1);
+      return (left, right) => {
+        let least: -1 | 0 | 1 = 1;
+        for (const test of tests) {
+          const answer = test(left, right);
+          if (answer === -1) return -1;
+          if (answer === 0) least = 0;
+        }
+        return least;
+      };
     }
     case 'or': {
       const tests = condition.conditions.map((one) => compile(one, data, measures));
-      return (left, right) =>
-        tests.reduce<-1 | 0 | 1>((most, test) => (most === 1 ? 1 : (Math.max(most, test(left, right)) as -1 | 0 | 1)), -1);
+      return (left, right) => {
+        let most: -1 | 0 | 1 = -1;
+        for (const test of tests) {
+          const answer = test(left, right);
+          if (answer === 1) return 1;
+          if (answer === 0) most = 0;
+        }
+        return most;
+      };
     }
     case 'not': {
       const test = compile(condition.condition, data, measures);

@@ -3,7 +3,7 @@
 import { presence, repeats } from './bounds.ts';
 import type { Codes, Encoder } from './encode.ts';
 import { shared } from './encode.ts';
-import type { Dictionary, KernelComparison, KernelCondition, KernelData } from './kernel.ts';
+import type { Dictionary, Frequency, KernelComparison, KernelCondition, KernelData } from './kernel.ts';
 import { type Comparison, type Condition, type LinkageSettings, needsSql } from './settings.ts';
 import { normaliseExpression } from './sql-text.ts';
 import { termFrequencies } from './term-frequency.ts';
@@ -59,16 +59,15 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
   };
 
   const comparisons = await inOrder(settings.comparisons, async (comparison): Promise<KernelComparison> => {
+    const frequencies = await inOrder(comparison.levels, async ({ isNull, termFrequency }): Promise<Frequency | undefined> => {
+      if (isNull || !termFrequency) return undefined;
+      return { column: await codeColumn(termFrequency.column), share: await termFrequencies(encoder, termFrequency.column) };
+    });
+    const nullLevel = comparison.levels.findIndex(({ isNull }) => isNull);
     if (comparison.levels.some(({ condition }) => needsSql(condition)))
-      return { levels: [], nullLevel: -1, quickColumn: -1, exactLevel: -1 };
+      return { levels: [], nullLevel, quickColumn: -1, exactLevel: -1, frequencies };
     const levels = await inOrder(comparison.levels, ({ condition }) => translate(condition));
-    const frequency = await frequencyOf(encoder, comparison, codeColumn);
-    return {
-      levels,
-      nullLevel: comparison.levels.findIndex(({ isNull }) => isNull),
-      ...quickLevels(levels, comparison),
-      ...(frequency ? { frequency } : {}),
-    };
+    return { levels, nullLevel, ...quickLevels(levels, comparison), frequencies };
   });
 
   const places = new Map<string, number>();
@@ -106,13 +105,6 @@ function quickLevels(
     second.left === first.column &&
     second.right === first.column;
   return fits ? { quickColumn: first.column, exactLevel: 1 } : { quickColumn: -1, exactLevel: -1 };
-}
-
-async function frequencyOf(encoder: Encoder, { levels }: Comparison, codeColumn: (expression: string) => Promise<number>) {
-  const level = levels.findIndex(({ termFrequency }) => termFrequency);
-  if (level < 0) return undefined;
-  const { column } = levels[level]!.termFrequency!;
-  return { column: await codeColumn(column), share: await termFrequencies(encoder, column), level };
 }
 
 function signatures(table: { readonly bytes: Uint8Array; readonly offsets: Uint32Array }): Exclude<Dictionary, undefined> {

@@ -1,8 +1,8 @@
 // Two ready models over the table `records`: the reference system's, to compare with, and ours, richer in levels, to find candidates.
 // Both are ordinary Splink models: `toSplinkJson` writes them, Splink runs them.
 
-import type { TrainingPlan } from './linker.ts';
 import type { BlockingRule, Comparison, Condition, Level, LinkageSettings } from './settings.ts';
+import type { TrainingPlan } from './training.ts';
 
 const day = 86_400;
 const birthText = "strftime(birthdate, '%Y-%m-%d')";

@@ -23,16 +23,19 @@ export type PairSource = {
   readonly next: Int32Array;
 };
 
+/** log2 of the u that the frequency of a shared value is measured against, and the share of the difference that counts. */
+export type Rarity = { readonly log2U: number; readonly weight: number; readonly minimumU: number };
+
 export type KernelJob =
   | {
       readonly kind: 'score';
       /** Weight (log2) of each level, by comparison. */
       readonly weights: readonly Float64Array[];
-      /** log2 of u that a shared value's frequency is measured against, and the share of it that counts, by comparison. */
-      readonly rarity: readonly ({ readonly log2U: number; readonly weight: number; readonly minimumU: number } | undefined)[];
+      /** What a shared value's rarity is measured against, by comparison and level. */
+      readonly rarity: readonly (readonly (Rarity | undefined)[])[];
       readonly prior: number;
       readonly threshold: number;
-      /** Comparisons that only DuckDB can decide: counted with their best weight, their level left at -1. */
+      /** Comparisons that only DuckDB can decide: they may give their best weight, count nothing yet, and their level stays open. */
       readonly undecided: readonly number[];
     }
   | {
@@ -59,13 +62,23 @@ export type KernelResult = {
   readonly shift: Float64Array;
 };
 
-/** Runs tasks until none is left. The same for one thread and for each of several. */
-export function runJob(data: KernelData, source: PairSource, job: KernelJob): KernelResult {
+/** A job under way: `step` does the next task nobody has taken and says false when there was none. */
+export type RunningJob = { readonly step: () => boolean; readonly result: () => KernelResult };
+
+/** Begins a job. The same for one thread and for each of several. */
+export function startJob(data: KernelData, source: PairSource, job: KernelJob): RunningJob {
   const found = collector(data.comparisons.length);
   const visit = job.kind === 'score' ? scorer(data, job, found) : job.kind === 'count' ? counter(data, job, found) : lister(found);
   const { tasks, next } = source;
-  for (let task = Atomics.add(next, 0, 1); task * taskWidth < tasks.length; task = Atomics.add(next, 0, 1)) walk(data, source, task, visit);
-  return found.result();
+  return {
+    step: () => {
+      const task = Atomics.add(next, 0, 1);
+      if (task * taskWidth >= tasks.length) return false;
+      walk(data, source, task, visit);
+      return true;
+    },
+    result: found.result,
+  };
 }
 
 type Visit = (left: number, right: number, rule: number) => void;
@@ -100,23 +113,22 @@ function walk({ source: origin }: KernelData, { blocks, packedGroups, tasks }: P
 }
 
 function scorer(data: KernelData, job: Extract<KernelJob, { readonly kind: 'score' }>, found: Collector): Visit {
-  const { weights, rarity, prior, threshold, undecided } = job;
+  const { weights, prior, threshold, undecided } = job;
   const count = data.comparisons.length;
   const levelOf = compileLevels(data);
+  const shifts = rarityShifts(data, job.rarity);
   const quick = data.comparisons.map(({ quickColumn }) => (quickColumn < 0 ? undefined : data.codes[quickColumn]!));
-  const shares = data.comparisons.map(({ frequency }) => (frequency ? { ...frequency, codes: data.codes[frequency.column]! } : undefined));
   const isUndecided = data.comparisons.map((_, c) => undecided.includes(c));
   const nullLevel = data.comparisons.map((one) => one.nullLevel);
   const exactLevel = data.comparisons.map((one) => one.exactLevel);
-  const rarest = shares.map((share, c) => (share && rarity[c] ? largestShift(share.share, rarity[c]) : 0));
-  const withRarity = (c: number, level: number) => weights[c]![level]! + (shares[c]?.level === level ? rarest[c]! : 0);
-  const most = weights.map((list, c) => list.reduce((best, _, level) => Math.max(best, withRarity(c, level)), Number.NEGATIVE_INFINITY));
-  const mostOpen = weights.map((list, c) =>
-    list.reduce(
-      (best, _, level) => (level === exactLevel[c] || (level === nullLevel[c] && quick[c]) ? best : Math.max(best, withRarity(c, level))),
+  /** The most a comparison can give: on any level, and on one that is neither missing nor the quick equal one. */
+  const greatest = (c: number, isOpen: (level: number) => boolean) =>
+    weights[c]!.reduce(
+      (most, weight, level) => (isOpen(level) ? Math.max(most, weight + largestShift(shifts[c]![level])) : most),
       Number.NEGATIVE_INFINITY,
-    ),
-  );
+    );
+  const most = weights.map((_, c) => greatest(c, () => true));
+  const mostOpen = weights.map((_, c) => greatest(c, (level) => level !== exactLevel[c] && !(level === nullLevel[c] && quick[c])));
   // What is left open is looked at where the bound falls furthest for the work: nearly all pairs end on a comparison's last level.
   const gain = (c: number) => (mostOpen[c]! - weights[c]!.at(-1)!) / measureCost(data.comparisons[c]!.levels);
   const order = weights.flatMap((_, c) => (isUndecided[c] ? [] : [c])).sort((a, b) => gain(b) - gain(a) || a - b);
@@ -126,10 +138,8 @@ function scorer(data: KernelData, job: Extract<KernelJob, { readonly kind: 'scor
   const room = 1e-9;
 
   const weigh = (c: number, level: number, left: number, right: number): number => {
-    const share = shares[c];
-    const weight = weights[c]![level]!;
-    if (!share || share.level !== level || !rarity[c]) return weight;
-    return weight + shiftOf(share.share, share.codes, rarity[c], left, right);
+    const shift = shifts[c]![level];
+    return shift === undefined ? weights[c]![level]! : weights[c]![level]! + shiftOf(shift, left, right);
   };
 
   return (left, right, rule) => {
@@ -159,8 +169,12 @@ function scorer(data: KernelData, job: Extract<KernelJob, { readonly kind: 'scor
       bounds[c] = value;
     }
     let weight = prior;
-    for (let c = 0; c < count; c++) weight += bounds[c]!;
-    if (weight < threshold) return;
+    let open = 0;
+    for (let c = 0; c < count; c++) {
+      if (isUndecided[c]) open += bounds[c]!;
+      else weight += bounds[c]!;
+    }
+    if (weight + open < threshold - (undecided.length > 0 ? room : 0)) return;
     found.keep(left, right, rule, weight, levels);
   };
 }
@@ -175,45 +189,54 @@ function measureCost(levels: readonly KernelCondition[]): number {
   return levels.reduce((sum, level) => sum + cost(level), 0);
 }
 
+/** Where the rarity of a shared value shifts a pair's weight: the values' codes and shares, and what they are measured against. */
+export type RarityShift = Rarity & { readonly codes: Int32Array; readonly share: Float64Array };
+
+/** The shifts of each comparison's levels. */
+export function rarityShifts(
+  data: KernelData,
+  rarity: readonly (readonly (Rarity | undefined)[])[],
+): readonly (readonly (RarityShift | undefined)[])[] {
+  return data.comparisons.map(({ frequencies }, c) =>
+    frequencies.map((frequency, level) => {
+      const measured = rarity[c]?.[level];
+      return frequency && measured ? { ...measured, codes: data.codes[frequency.column]!, share: frequency.share } : undefined;
+    }),
+  );
+}
+
 /** Bits that the rarity of a shared value adds: weight x log2(u / max(share of left, share of right, minimum)). */
-function shiftOf(
-  share: Float64Array,
-  codes: Int32Array,
-  { log2U, weight, minimumU }: { readonly log2U: number; readonly weight: number; readonly minimumU: number },
-  left: number,
-  right: number,
-): number {
-  const [x, y] = [codes[left]!, codes[right]!];
+export function shiftOf({ codes, share, log2U, weight, minimumU }: RarityShift, left: number, right: number): number {
+  const x = codes[left]!;
+  const y = codes[right]!;
   if (x < 0 && y < 0) return 0;
   const frequency = Math.max(x < 0 ? 0 : share[x]!, y < 0 ? 0 : share[y]!, minimumU);
   return weight * (log2U - Math.log2(frequency));
 }
 
-function largestShift(
-  share: Float64Array,
-  { log2U, weight, minimumU }: { readonly log2U: number; readonly weight: number; readonly minimumU: number },
-): number {
+function largestShift(shift: RarityShift | undefined): number {
+  if (shift === undefined) return 0;
+  const { share, log2U, weight, minimumU } = shift;
   const least = share.reduce((smallest, value) => (value > 0 && value < smallest ? value : smallest), 1);
   return Math.max(0, weight * (log2U - Math.log2(Math.max(least, minimumU))));
 }
 
 function counter(data: KernelData, { active, rarity }: Extract<KernelJob, { readonly kind: 'count' }>, found: Collector): Visit {
   const levelOf = compileLevels(data);
-  const shares = data.comparisons.map(({ frequency }) => (frequency ? { ...frequency, codes: data.codes[frequency.column]! } : undefined));
+  const shifts = rarityShifts(data, rarity);
   return (left, right) => {
     let pattern = 0;
-    let shift = 0;
+    let bits = 0;
     let isShifted = false;
     for (const c of active) {
       const level = levelOf[c]!(left, right);
       pattern = pattern * data.comparisons[c]!.levels.length + level;
-      const share = shares[c];
-      if (share?.level === level && rarity[c]) {
-        shift += shiftOf(share.share, share.codes, rarity[c], left, right);
-        isShifted = true;
-      }
+      const shift = shifts[c]![level];
+      if (shift === undefined) continue;
+      bits += shiftOf(shift, left, right);
+      isShifted = true;
     }
-    if (isShifted) found.shifted(pattern, shift);
+    if (isShifted) found.shifted(pattern, bits);
     else found.count(pattern);
   };
 }

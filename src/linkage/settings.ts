@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
-import { columnsOf, pairColumnsOf } from './sql-text.ts';
+import { columnsOf, normaliseExpression, pairColumnsOf } from './sql-text.ts';
 
 /**
  * When a pair is on a level. `column` is an SQL expression over one record (`first_name`, `substr(zip, 1, 3)`), read from the left record
@@ -138,6 +138,15 @@ export function parseSettings(value: unknown): LinkageSettings {
     if (levels.at(-1)!.condition.kind !== 'else' || levels.slice(0, -1).some(({ condition }) => condition.kind === 'else')) {
       throw new UserError('linkage.settings', `linkage: comparison without one last else level: ${name}; end its levels with else`);
     }
+    const unmeasured = levels.find(
+      (level) => level.termFrequency && !level.termFrequency.levelU && exactLevelOf({ name, levels }, level.termFrequency.column) < 0,
+    );
+    if (unmeasured) {
+      throw new UserError(
+        'linkage.settings',
+        `linkage: comparison counts rarity without an exact level of the column: ${name}: ${unmeasured.termFrequency!.column}; add one, or say levelU`,
+      );
+    }
   }
   if (settings.linkType !== 'dedupe_only' && settings.source === undefined) {
     throw new UserError(
@@ -224,6 +233,17 @@ export function needsSql(condition: Condition): boolean {
 /** How a rule is named in reports: `last_name + city`. */
 export function ruleName({ on }: BlockingRule): string {
   return on.join(' + ');
+}
+
+/** Place of the level that says the column is equal on both sides, -1 for none. */
+export function exactLevelOf({ levels }: Comparison, column: string): number {
+  const wanted = normaliseExpression(column).toLowerCase();
+  return levels.findIndex(
+    ({ condition, isNull }) =>
+      !isNull &&
+      condition.kind === 'exact' &&
+      [condition.column, condition.other ?? condition.column].every((one) => normaliseExpression(one).toLowerCase() === wanted),
+  );
 }
 
 /** Gamma of each level of a comparison: -1 for null levels, else counting down to 0 for the last. */

@@ -13,8 +13,9 @@ export type Token = { readonly kind: 'column' | 'word' | 'text' | 'number' | 'sy
 export type Side = 'left' | 'right' | 'none' | 'both';
 
 const keywords = new Set(
-  `and or not null is case when then else end in like ilike between as true false distinct from cast try_cast date time timestamp interval
-  text varchar integer int bigint smallint tinyint double float real boolean decimal numeric escape similar to collate`.split(/\s+/),
+  'and or not null is case when then else end in like ilike between as true false distinct from cast try_cast interval escape similar to collate'.split(
+    ' ',
+  ),
 );
 const pattern =
   /\s+|--[^\n]*|\/\*[\s\S]*?\*\/|(?<text>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")*")|(?<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)|(?<word>[\p{L}_][\p{L}\p{N}_$]*)|(?<symbol><>|!=|>=|<=|==|\|\||::|->>|->|[-+*/%(),.<>=[\]{}:^&|~?!;])/uy;
@@ -50,7 +51,8 @@ export function parseTokens(sql: string): Token[] {
       i += 2;
       continue;
     }
-    const isType = raw[i - 1]?.text === '::' || raw[i - 1]?.text.toLowerCase() === 'as';
+    // `x::date`, `cast(x as date)` and `date '2020-01-31'` name a type; `date` alone may be a column.
+    const isType = raw[i - 1]?.text === '::' || raw[i - 1]?.text.toLowerCase() === 'as' || raw[i + 1]?.kind === 'text';
     const isWord = kind === 'word' && (keywords.has(text.toLowerCase()) || raw[i + 1]?.text === '(' || isType);
     tokens.push(isWord ? { kind: 'word', text } : { kind: 'column', text: name });
   }

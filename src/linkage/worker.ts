@@ -3,10 +3,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import type { KernelData } from './kernel.ts';
-import { type KernelJob, type PairSource, runJob } from './score.ts';
+import { type KernelJob, type PairSource, startJob } from './score.ts';
 
 const { data, source, job } = workerData as { data: KernelData; source: PairSource; job: KernelJob };
-const result = runJob(data, source, job);
+const running = startJob(data, source, job);
+while (running.step());
+const result = running.result();
 const buffers = [
   result.left,
   result.right,

@@ -1,28 +1,44 @@
 // Runs a kernel job on worker threads, or in place when it is small, and joins what they found into one result sorted by (left, right).
 
 import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 import { taskWidth } from './blocking.ts';
 import type { KernelData } from './kernel.ts';
-import { type KernelJob, type KernelResult, type PairSource, runJob } from './score.ts';
+import { type KernelJob, type KernelResult, type PairSource, startJob } from './score.ts';
 
-/** Below this many pairs a thread costs more than it saves. */
-const pairsWorthThreads = 300_000;
+/** This long this thread works before it lets signals, `stop` and progress have a turn. */
+const turnMs = 40;
 
-/** Worker threads at work; `stop` ends them at once. */
-export type Pool = {
-  readonly run: (data: KernelData, source: PairSource, job: KernelJob, pairs: number) => Promise<KernelResult>;
-  readonly stop: () => Promise<void>;
+export type PoolRun = {
+  readonly data: KernelData;
+  readonly source: PairSource;
+  readonly job: KernelJob;
+  /** Pairs the source holds. */
+  readonly pairs: number;
+  /** Told how many more of them are done. */
+  readonly advance?: (pairs: number) => void;
 };
 
-export function createPool({ threads = availableParallelism() }: { readonly threads?: number } = {}): Pool {
+/** Worker threads at work; `stop` ends them at once and rejects what runs. */
+export type Pool = { readonly run: (work: PoolRun) => Promise<KernelResult>; readonly stop: () => Promise<void> };
+
+/** A pool of so many threads (all cores by default), this one counted. A run on fewer than `pairsWorthThreads` pairs stays in this thread. */
+export function createPool({
+  threads = availableParallelism(),
+  pairsWorthThreads = 300_000,
+}: {
+  readonly threads?: number;
+  readonly pairsWorthThreads?: number;
+} = {}): Pool {
   const alive = new Set<Worker>();
-  const inWorker = (data: KernelData, source: PairSource, job: KernelJob) =>
+  let isStopped = false;
+  const inWorker = (workerData: Pick<PoolRun, 'data' | 'source' | 'job'>) =>
     new Promise<KernelResult>((done, failed) => {
       // The file runs as .ts in a checkout and as .js in the package.
       const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
-      const worker = new Worker(file, { workerData: { data, source, job } });
+      const worker = new Worker(file, { workerData });
       alive.add(worker);
       let result: KernelResult | undefined;
       worker.once('message', (message: KernelResult) => {
@@ -32,36 +48,65 @@ export function createPool({ threads = availableParallelism() }: { readonly thre
       worker.once('exit', () => {
         alive.delete(worker);
         if (result) done(result);
-        else failed(new Error('linkage: a worker ended without a result'));
+        else failed(new Error('linkage: stopped before the end'));
       });
     });
+  const inPlace = async ({ data, source, job, pairs, advance = () => {} }: PoolRun): Promise<KernelResult> => {
+    const running = startJob(data, source, job);
+    const taskCount = source.tasks.length / taskWidth;
+    let [turn, told] = [performance.now(), 0];
+    const tell = () => {
+      const done = Math.floor((pairs * Math.min(taskCount, Atomics.load(source.next, 0))) / Math.max(1, taskCount));
+      if (done > told) advance(done - told);
+      told = Math.max(told, done);
+    };
+    while (running.step()) {
+      if (performance.now() - turn < turnMs) continue;
+      tell();
+      await setImmediate();
+      if (isStopped) throw new Error('linkage: stopped before the end');
+      turn = performance.now();
+    }
+    tell();
+    return running.result();
+  };
+  const endWorkers = () => Promise.all([...alive].map((worker) => worker.terminate()));
   return {
-    run: async (data, source, job, pairs) => {
-      const workers = pairs < pairsWorthThreads ? 1 : Math.min(threads, Math.max(1, source.tasks.length / taskWidth));
-      if (workers === 1) return sorted([runJob(data, source, job)]);
+    run: async (work) => {
+      if (isStopped) throw new Error('linkage: closed');
+      const { data, source, job, pairs } = work;
+      const wanted = pairs < pairsWorthThreads ? 1 : Math.min(threads, Math.max(1, source.tasks.length / taskWidth));
       // This thread works too, so one worker fewer is started.
-      const others = Array.from({ length: workers - 1 }, () => inWorker(data, source, job));
-      const own = runJob(data, source, job);
-      return sorted([own, ...(await Promise.all(others))]);
+      const others = Promise.all(Array.from({ length: wanted - 1 }, () => inWorker({ data, source, job })));
+      // A worker may fail while this thread is still busy; the fault is reported by the await below, not by the process.
+      others.catch(() => {});
+      try {
+        const own = await inPlace(work);
+        return joined([own, ...(await others)]);
+      } catch (fault) {
+        await endWorkers();
+        throw fault;
+      }
     },
     stop: async () => {
-      await Promise.all([...alive].map((worker) => worker.terminate()));
+      isStopped = true;
+      await endWorkers();
     },
   };
 }
 
 /** Joins the parts; pairs by (left, right), patterns and shifts by their numbers, so that no trace of the threads remains. */
-function sorted(parts: readonly KernelResult[]): KernelResult {
+function joined(parts: readonly KernelResult[]): KernelResult {
   const size = parts.reduce((sum, part) => sum + part.left.length, 0);
   const join = <T extends Int32Array | Float64Array | Uint8Array>(pick: (part: KernelResult) => T): T => {
     const first = pick(parts[0]!);
     if (parts.length === 1) return first;
-    const joined = new (first.constructor as new (length: number) => T)(parts.reduce((sum, part) => sum + pick(part).length, 0));
+    const whole = new (first.constructor as new (length: number) => T)(parts.reduce((sum, part) => sum + pick(part).length, 0));
     parts.reduce((at, part) => {
-      joined.set(pick(part) as never, at);
+      whole.set(pick(part) as never, at);
       return at + pick(part).length;
     }, 0);
-    return joined;
+    return whole;
   };
   const [left, right] = [join((part) => part.left), join((part) => part.right)];
   const order = countingOrder(
@@ -77,7 +122,9 @@ function sorted(parts: readonly KernelResult[]): KernelResult {
     return arranged;
   };
   const counts = new Map<number, number>();
-  for (const part of parts) part.patterns.forEach((pattern, i) => counts.set(pattern, (counts.get(pattern) ?? 0) + part.counts[i]!));
+  for (const { patterns, counts: many } of parts) {
+    for (let i = 0; i < patterns.length; i++) counts.set(patterns[i]!, (counts.get(patterns[i]!) ?? 0) + many[i]!);
+  }
   const patterns = [...counts.keys()].sort((a, b) => a - b);
   const [shiftedPattern, shift] = [join((part) => part.shiftedPattern), join((part) => part.shift)];
   const byPattern = Uint32Array.from(shift, (_, i) => i).sort((a, b) => shiftedPattern[a]! - shiftedPattern[b]! || shift[a]! - shift[b]!);

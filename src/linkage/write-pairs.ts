@@ -2,10 +2,11 @@
 
 import type { NewColumn } from '../sql/duckdb.ts';
 import { quote } from '../sql/duckdb.ts';
+import type { Candidates } from './candidates.ts';
 import type { Encoder } from './encode.ts';
-import type { Candidates } from './linker.ts';
 import { comparisonColumns, gammasOf, type LinkageSettings } from './settings.ts';
 import { normaliseExpression } from './sql-text.ts';
+import { parameterOf, rarityOf } from './weights.ts';
 
 export type WriteOptions = {
   /** Names of the two id columns; `<id>_l` and `<id>_r` by default. */
@@ -64,17 +65,18 @@ export async function writePairs(
       );
     const gammas = gammasOf(comparison);
     const factors = comparison.levels.map(
-      ({ isNull, m, u }, level) => `when ${gammas[level]} then ${isNull || m === undefined || u === undefined ? 1 : m / u}::double`,
+      ({ isNull }, level) =>
+        `when ${gammas[level]} then ${isNull ? 1 : parameterOf(comparison, level, 'm') / parameterOf(comparison, level, 'u')}::double`,
     );
     select.push(`case ${gamma} ${factors.join(' ')} end as ${quote(`bf_${comparison.name}`)}`);
-    const level = comparison.levels.findIndex(({ termFrequency }) => termFrequency);
-    if (frequency && level >= 0) {
-      const { u, termFrequency } = comparison.levels[level]!;
-      const most = `greatest(${frequency}_l.share, ${frequency}_r.share, ${termFrequency!.minimumU ?? 0})`;
-      select.push(
-        `case when ${gamma} = ${gammas[level]} then pow(${u ?? 1} / ${most}, ${termFrequency!.weight ?? 1}) else 1 end as ${quote(`bf_tf_adj_${comparison.name}`)}`,
-      );
-    }
+    if (!frequency) continue;
+    const adjusted = comparison.levels.flatMap((_, level) => {
+      const rarity = rarityOf(comparison, level);
+      if (!rarity) return [];
+      const most = `greatest(${frequency}_l.share, ${frequency}_r.share, ${rarity.minimumU})`;
+      return [`when ${gammas[level]} then coalesce(pow(${2 ** rarity.log2U} / ${most}, ${rarity.weight}), 1)`];
+    });
+    if (adjusted.length > 0) select.push(`case ${gamma} ${adjusted.join(' ')} else 1 end as ${quote(`bf_tf_adj_${comparison.name}`)}`);
   }
   for (const name of settings.retain ?? []) value(name);
   select.push('cast(__rule as varchar) as match_key', ...Object.keys(extra).map(quote));

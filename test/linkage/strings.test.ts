@@ -12,7 +12,9 @@ function bytesOf(values: readonly string[]): ByteTable {
     offsets[v + 1] = offsets[v]! + part.length;
   });
   const bytes = new Uint8Array(offsets[values.length]!);
-  parts.forEach((part, v) => bytes.set(part, offsets[v]!));
+  parts.forEach((part, v) => {
+    bytes.set(part, offsets[v]!);
+  });
   return { bytes, offsets };
 }
 
@@ -45,12 +47,14 @@ describe('string measures', () => {
     test('every measure gives the same number to the last bit, and no bound is crossed', async () => {
       const pairs = fc.sample(fc.tuple(word, word), { numRuns: 4000, seed: 7 });
       // Near pairs: a few edits of the same text, where windows and swaps matter.
-      const near = fc.sample(fc.tuple(word, fc.nat(40), letters, fc.boolean()), { numRuns: 4000, seed: 8 }).map(([text, at, letter, swap]) => {
-        const chars = [...text];
-        if (swap && at + 1 < chars.length) [chars[at], chars[at + 1]] = [chars[at + 1]!, chars[at]!];
-        else chars.splice(at, at % 3 === 0 ? 1 : 0, letter);
-        return [text, chars.join('')] as const;
-      });
+      const near = fc
+        .sample(fc.tuple(word, fc.nat(40), letters, fc.boolean()), { numRuns: 4000, seed: 8 })
+        .map(([text, at, letter, swap]) => {
+          const chars = [...text];
+          if (swap && at + 1 < chars.length) [chars[at], chars[at + 1]] = [chars[at + 1]!, chars[at]!];
+          else chars.splice(at, at % 3 === 0 ? 1 : 0, letter);
+          return [text, chars.join('')] as const;
+        });
       const all = [...pairs, ...near];
       await db.createTable('pairs', {
         n: { type: 'INTEGER', values: all.map((_, n) => n) },
