@@ -12,7 +12,7 @@ import { connectedComponents } from '../../linkage/cluster.ts';
 import { Linker } from '../../linkage/linker.ts';
 import { referenceSettings, referenceTraining } from '../../linkage/presets.ts';
 import { truthLabels } from '../../records/truth.ts';
-import { clusterPairs } from './golden-records.ts';
+import { clusterPairs, writeGoldenOf } from './golden-records.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
@@ -28,7 +28,7 @@ export type BaselineComparison = {
 };
 
 /** Files `evaluate-baselines` writes. */
-export const baselineFiles = ['baseline_comparison.json'];
+export const baselineFiles = ['baseline_comparison.json', 'splink_best_f1_golden_records.parquet'];
 
 /**
  * Scores linkage by demographics alone (the reference's comparisons and rules, trained without labels) on the same records, at P >= 0.99
@@ -55,16 +55,18 @@ export async function evaluateBaselines(
 
   const isTrue = Uint8Array.from(left, (a, p) => (truth[a]! >= 0 && truth[a] === truth[right[p]!] ? 1 : 0));
   const best = bestGridThreshold({ scores: probability, isTrue, totalTrue: truePairCount(knownTruth(truth)) });
-  const atThreshold = (threshold: number): Scenario => {
+  const linkedAt = (threshold: number) => {
     const kept = Array.from(left.keys()).filter((p) => probability[p]! >= threshold);
     const edges = { left: kept.map((p) => left[p]!), right: kept.map((p) => right[p]!) };
-    const clusters = connectedComponents(recordCount, edges.left, edges.right);
-    return {
-      threshold,
-      pair_metrics: pairMetrics(pairwiseFromEdges({ ...edges, truth: knownTruth(truth) })),
-      cluster_metrics: clusterRow(clusterMetrics(clusters, truth)),
-    };
+    return { edges, clusters: connectedComponents(recordCount, edges.left, edges.right) };
   };
+  const scenario = (threshold: number, { edges, clusters }: ReturnType<typeof linkedAt>): Scenario => ({
+    threshold,
+    pair_metrics: pairMetrics(pairwiseFromEdges({ ...edges, truth: knownTruth(truth) })),
+    cluster_metrics: clusterRow(clusterMetrics(clusters, truth)),
+  });
+  const { auto_match_probability: auto } = parameters.resolve;
+  const atBest = linkedAt(best.threshold);
   const { clusters: alone } = await clusterPairs(
     session,
     { left: pairs.left, right: pairs.right, demographic: pairs.demographic },
@@ -73,8 +75,8 @@ export async function evaluateBaselines(
   const { pairwise, n_clusters, purity, impure_clusters, completeness, split_patients, perfect_resolution_rate } = metrics;
   const comparison: BaselineComparison = {
     scenarios: {
-      auto_match_only: atThreshold(parameters.resolve.auto_match_probability),
-      splink_best_f1: atThreshold(best.threshold),
+      auto_match_only: scenario(auto, linkedAt(auto)),
+      splink_best_f1: scenario(best.threshold, atBest),
       demographics_only: {
         pair_metrics: pairMetrics(pairwiseFromClusters(alone, truth)),
         cluster_metrics: clusterRow(clusterMetrics(alone, truth)),
@@ -86,6 +88,8 @@ export async function evaluateBaselines(
     },
   };
   await writeJson(join(out, 'baseline_comparison.json'), comparison);
+  const { conflict_resolution: strategy } = parameters.golden_records;
+  await writeGoldenOf(db, atBest.clusters, strategy, join(out, 'splink_best_f1_golden_records.parquet'));
   working.finish();
   return comparison;
 }

@@ -8,7 +8,7 @@ import { expectedCalibrationError } from '../../evaluation/calibration.ts';
 import { type EvaluationMetrics, evaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
 import { fuse, type PairRules, rulePenalty, softRules, sumEvidence } from '../../evidence/fusion.ts';
 import { meanLinkage } from '../../linkage/cluster.ts';
-import { buildGoldenRecords, type GoldenField, goldenFields, type SourceRecords } from '../../linkage/golden-record.ts';
+import { buildGoldenRecords, type GoldenField, type GoldenRecords, goldenFields, type SourceRecords } from '../../linkage/golden-record.ts';
 import { loadTruth, truthLabels } from '../../records/truth.ts';
 import type { Database, NewColumn } from '../../sql/duckdb.ts';
 import type { ScoredPairs } from './pairs.ts';
@@ -49,15 +49,7 @@ export async function goldenRecords(
   const { clusters, posterior } = await clusterPairs(session, pairs, parameters);
   const { golden, provenance, goldenIdOf } = buildGoldenRecords({ records: await readSources(db), clusters, strategy });
 
-  await db.createTable('golden', {
-    golden_id: text(golden.golden_id),
-    num_facilities: { type: 'INTEGER', values: golden.num_facilities },
-    num_records: { type: 'INTEGER', values: golden.num_records },
-    facilities: text(golden.facilities),
-    source_record_ids: text(golden.source_record_ids),
-    ...Object.fromEntries(goldenFields.map((field) => [field, text(golden[field])])),
-  });
-  await db.writeParquet('select * replace (cast(birthdate as DATE) as birthdate) from golden', join(out, 'golden_records.parquet'));
+  await writeGolden(db, golden, join(out, 'golden_records.parquet'));
   await db.createTable('provenance', {
     golden_id: text(provenance.golden_id),
     field: text(provenance.field),
@@ -92,6 +84,24 @@ export async function goldenRecords(
   }
   working.finish();
   return { patients, clusters };
+}
+
+/** Writes golden records as one table: ids, where they come from, then the fields. */
+async function writeGolden(db: Database, golden: GoldenRecords, file: string): Promise<void> {
+  await db.createTable('golden', {
+    golden_id: text(golden.golden_id),
+    num_facilities: { type: 'INTEGER', values: golden.num_facilities },
+    num_records: { type: 'INTEGER', values: golden.num_records },
+    facilities: text(golden.facilities),
+    source_record_ids: text(golden.source_record_ids),
+    ...Object.fromEntries(goldenFields.map((field) => [field, text(golden[field])])),
+  });
+  await db.writeParquet('select * replace (cast(birthdate as DATE) as birthdate) from golden', file);
+}
+
+/** Builds and writes the golden records that some other partition of the records would give. */
+export async function writeGoldenOf(db: Database, clusters: ArrayLike<number>, strategy: string, file: string): Promise<void> {
+  await writeGolden(db, buildGoldenRecords({ records: await readSources(db), clusters, strategy }).golden, file);
 }
 
 /** Adds the evidences up (less what broken rules take) and clusters by mean linkage. */
