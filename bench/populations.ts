@@ -22,14 +22,7 @@ const parameters = readParameters(join(import.meta.dirname, '..', 'params.yaml')
 export const evaluation: Population = { people: 2500, seed: 67890, state: 'Massachusetts', augment: 'augment' };
 export const training: Population = { people: 3000, seed: 12345, state: 'Massachusetts', augment: 'augment_training' };
 export const growth: Population = { people: 10_000, seed: 777, state: 'Massachusetts', augment: 'augment' };
-/** Other people, another state each: for held-out checks of what is fitted on `training`. */
-export const others: readonly Population[] = [
-  { people: 1500, seed: 111, state: 'Massachusetts', augment: 'augment_training' },
-  { people: 1500, seed: 222, state: 'Texas', augment: 'augment_training' },
-  { people: 1500, seed: 333, state: 'Ohio', augment: 'augment_training' },
-];
-
-const codes: Readonly<Record<string, string>> = { Massachusetts: 'MA', Texas: 'TX', Ohio: 'OH' };
+const codes: Readonly<Record<string, string>> = { Massachusetts: 'MA' };
 
 /** Folder of the population's CSV files; generated when absent (minutes). */
 export function csvFolder({ people, seed, state }: Population): string {

@@ -59,7 +59,11 @@ describe('architecture', () => {
   test('applications do not know each other', () => {
     const sideways = sources.flatMap(({ path, imports }) => {
       const own = path.match(/^apps\/([^/]+)/)?.[1];
-      return own ? imports.filter((target) => target.startsWith('apps/') && !target.startsWith(`apps/${own}/`)).map((target) => `${path} -> ${target}`) : [];
+      return own
+        ? imports
+            .filter((target) => target.startsWith('apps/') && !target.startsWith(`apps/${own}/`))
+            .map((target) => `${path} -> ${target}`)
+        : [];
     });
     expect(sideways).toEqual([]);
   });
@@ -119,11 +123,15 @@ function walk(folder: string): string[] {
 }
 
 function codeOutsideSrc() {
-  return ['test', 'bench', 'scripts', 'examples'].flatMap((folder) => walk(join(root, folder))).map((file) => ({ path: relative(root, file), text: readFileSync(file, 'utf8') }));
+  return ['test', 'bench', 'scripts', 'examples']
+    .flatMap((folder) => walk(join(root, folder)))
+    .map((file) => ({ path: relative(root, file), text: readFileSync(file, 'utf8') }));
 }
 
 function documents() {
   const inDocs = readdirSync(join(root, 'docs')).map((name) => join('docs', name));
   const atTop = readdirSync(root).filter((name) => name.endsWith('.md'));
-  return [...inDocs, ...atTop].filter((path) => path.endsWith('.md')).map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+  return [...inDocs, ...atTop]
+    .filter((path) => path.endsWith('.md'))
+    .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 }

@@ -6,12 +6,18 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { program } from '../src/cli/program.ts';
 
 const root = resolve(import.meta.dirname, '..');
-const documents = [...readdirSync(root), ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`), ...readdirSync(join(root, 'models')).map((name) => `models/${name}`)]
+const documents = [
+  ...readdirSync(root),
+  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'models')).map((name) => `models/${name}`),
+]
   .filter((name) => name.endsWith('.md'))
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 const blocks = (language: string) =>
-  documents.flatMap(({ path, text }) => [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((match) => ({ path, code: match[1]! })));
+  documents.flatMap(({ path, text }) =>
+    [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((match) => ({ path, code: match[1]! })),
+  );
 
 const folder = mkdtempSync(join(root, 'test', '.snippets-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -36,7 +42,9 @@ describe('documents', () => {
   });
 
   const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts;
-  const named = documents.flatMap(({ path, text }) => [...text.matchAll(/npm run (?:-s )?([\w:]+)/g)].map((match) => ({ path, script: match[1]! })));
+  const named = documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/npm run (?:-s )?([\w:]+)/g)].map((match) => ({ path, script: match[1]! })),
+  );
 
   test('every npm script that a document names exists', () => {
     expect(named.filter(({ script }) => !(script in scripts))).toEqual([]);

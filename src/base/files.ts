@@ -1,7 +1,19 @@
 // Outputs are whole or absent: everything is written beside its place and renamed there in one step. What was there before
 // stays until that step; an interrupted or failed run leaves it untouched. `discardPartial` is called by the CLI on Ctrl-C.
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 

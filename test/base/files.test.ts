@@ -36,14 +36,18 @@ describe('outputs are whole or absent', () => {
     const out = join(home, 'mine');
     mkdirSync(out);
     writeFileSync(join(out, 'thesis.doc'), 'years of work');
-    await expect(writeFolder(out, { names: ['table.csv'] }, fill('one'))).rejects.toThrow(/output: folder holds something not written by this command: .*thesis.doc/);
+    await expect(writeFolder(out, { names: ['table.csv'] }, fill('one'))).rejects.toThrow(
+      /output: folder holds something not written by this command: .*thesis.doc/,
+    );
     expect(readdirSync(out)).toEqual(['thesis.doc']);
   });
 
   test.each(['', 'inside', '..'])('an output that overlaps the input is refused (%s)', async (where) => {
     const input = join(home, 'a', 'input');
     mkdirSync(input, { recursive: true });
-    await expect(writeFolder(join(input, where), { names: ['input', 'table.csv'], inputs: [input] }, fill('x'))).rejects.toThrow('overlaps the input');
+    await expect(writeFolder(join(input, where), { names: ['input', 'table.csv'], inputs: [input] }, fill('x'))).rejects.toThrow(
+      'overlaps the input',
+    );
   });
 
   test('a file is replaced whole, and not at all when its place is a folder', async () => {

@@ -21,15 +21,32 @@ async function rewrite(folder: string, table: string, query: string): Promise<vo
 }
 
 const faults: readonly { readonly name: string; readonly spoil: (folder: string) => Promise<void> | void; readonly says: RegExp }[] = [
-  { name: 'a missing table', spoil: (folder) => rmSync(first(folder, 'observations.parquet')), says: /observations.*facility_001|facility_001.*observations/ },
-  { name: 'a missing column', spoil: (folder) => rewrite(folder, 'patients', 'select * exclude (BIRTHDATE) from t'), says: /column.*BIRTHDATE|BIRTHDATE.*column/ },
-  { name: 'record ids used twice', spoil: (folder) => rewrite(folder, 'patients', 'from t union all (from t limit 2)'), says: /facility_001.*2|2.*facility_001/ },
-  { name: 'a table that is no Parquet', spoil: (folder) => writeFileSync(first(folder, 'conditions.parquet'), 'START,STOP\n'), says: /conditions\.parquet/ },
+  {
+    name: 'a missing table',
+    spoil: (folder) => rmSync(first(folder, 'observations.parquet')),
+    says: /observations.*facility_001|facility_001.*observations/,
+  },
+  {
+    name: 'a missing column',
+    spoil: (folder) => rewrite(folder, 'patients', 'select * exclude (BIRTHDATE) from t'),
+    says: /column.*BIRTHDATE|BIRTHDATE.*column/,
+  },
+  {
+    name: 'record ids used twice',
+    spoil: (folder) => rewrite(folder, 'patients', 'from t union all (from t limit 2)'),
+    says: /facility_001.*2|2.*facility_001/,
+  },
+  {
+    name: 'a table that is no Parquet',
+    spoil: (folder) => writeFileSync(first(folder, 'conditions.parquet'), 'START,STOP\n'),
+    says: /conditions\.parquet/,
+  },
   { name: 'a folder without facilities', spoil: (folder) => rmSync(join(folder, 'facilities'), { recursive: true }), says: /facilities/ },
   {
     name: 'no patients at all',
     spoil: async (folder) => {
-      for (const facility of readdirSync(join(folder, 'facilities')).slice(1)) rmSync(join(folder, 'facilities', facility), { recursive: true });
+      for (const facility of readdirSync(join(folder, 'facilities')).slice(1))
+        rmSync(join(folder, 'facilities', facility), { recursive: true });
       await rewrite(folder, 'patients', 'from t limit 0');
     },
     says: /patients|records/,
@@ -43,7 +60,11 @@ describe('a run folder that cannot be used', () => {
     cpSync(join(root, 'examples/data'), folder, { recursive: true });
     await spoil(folder);
     const out = join(home, 'out');
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'src/cli/main.ts'), 'er', 'run', '--in', folder, '--out', out, '--quiet'], { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [join(root, 'src/cli/main.ts'), 'er', 'run', '--in', folder, '--out', out, '--quiet'],
+      { encoding: 'utf8' },
+    );
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toMatch(says);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

@@ -17,7 +17,21 @@ describe('the command line', () => {
   test('--help lists every verb with one line, and says how to go on', () => {
     const { status, stdout } = clinfuse('--help');
     expect(status).toBe(0);
-    for (const name of ['generate', 'ingest', 'segment', 'inject-errors', 'resolve', 'infer', 'golden-records', 'evaluate-baselines', 'run', 'report', 'summary', 'explain', 'evidence-train']) {
+    for (const name of [
+      'generate',
+      'ingest',
+      'segment',
+      'inject-errors',
+      'resolve',
+      'infer',
+      'golden-records',
+      'evaluate-baselines',
+      'run',
+      'report',
+      'summary',
+      'explain',
+      'evidence-train',
+    ]) {
       expect(stdout).toMatch(new RegExp(`^  er ${name} +\\S.*$`, 'm'));
     }
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(110);

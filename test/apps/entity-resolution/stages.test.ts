@@ -18,11 +18,21 @@ const home = mkdtempSync(join(tmpdir(), 'clinfuse-stages-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 const job = (out: string, threads: number, changed: Partial<Parameters> = {}): Promise<RunResult> =>
-  run({ folder: sample, out: join(home, out), model: 'evidence', parameters: { ...parameters, ...changed }, threads, progress: silent, peakRssMb: () => 0 });
+  run({
+    folder: sample,
+    out: join(home, out),
+    model: 'evidence',
+    parameters: { ...parameters, ...changed },
+    threads,
+    progress: silent,
+    peakRssMb: () => 0,
+  });
 
 /** Files whose content is a result, not a time. */
 function results(out: string): Record<string, string> {
-  const files = ['resolved', 'inferred', 'golden_records', 'baselines'].flatMap((stage) => readdirSync(join(home, out, stage)).map((name) => join(stage, name)));
+  const files = ['resolved', 'inferred', 'golden_records', 'baselines'].flatMap((stage) =>
+    readdirSync(join(home, out, stage)).map((name) => join(stage, name)),
+  );
   const kept = files.filter((file) => !file.endsWith('inference_metrics.json'));
   return Object.fromEntries(kept.map((file) => [file, readFileSync(join(home, out, file)).toString('base64')]));
 }
@@ -59,7 +69,10 @@ describe('entity resolution on the sample', () => {
     const pairs = await addPredictions(session.db, candidates, inferred);
     await goldenRecords(session, { pairs, parameters, out: golden });
     for (const name of readdirSync(golden)) {
-      expect({ name, same: readFileSync(join(golden, name)).equals(readFileSync(join(home, 'one', 'golden_records', name))) }).toEqual({ name, same: true });
+      expect({ name, same: readFileSync(join(golden, name)).equals(readFileSync(join(home, 'one', 'golden_records', name))) }).toEqual({
+        name,
+        same: true,
+      });
     }
   });
 
