@@ -58,6 +58,17 @@ describe('documents', () => {
     expect(run.status).toBe(0);
   });
 
+  const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'));
+
+  test.each(examples)('examples/%s runs, and is short enough to read at once', (name) => {
+    const file = join(root, 'examples', name);
+    expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThanOrEqual(60);
+    const run = spawnSync(process.execPath, [file], { cwd: root, encoding: 'utf8' });
+    expect(run.stderr).toBe('');
+    expect(run.status).toBe(0);
+    expect(run.stdout).not.toBe('');
+  });
+
   const links = documents.flatMap(({ path, text }) =>
     [...text.matchAll(/\]\((?!https?:|#)([^)\s#]+)/g)].map((match) => ({ path, target: match[1]! })),
   );
