@@ -160,8 +160,9 @@ export class Encoder {
 
 /** DuckDB's complaint about a piece of the user's SQL as a UserError. Only complaints about the text itself are quoted, never those about data. */
 export function sqlFault(sql: string, cause: unknown): UserError {
-  const line = (cause as Error).message.split('\n')[0]!;
-  const why = /^(Parser|Binder|Catalog) Error/.test(line) ? line : `${line.split(':')[0]} while it was evaluated`;
+  const lines = (cause as Error).message.split('\n');
+  const ofText = lines.map((line) => line.match(/\b(Parser|Binder|Catalog) Error:.*/)?.[0]).find((line) => line !== undefined);
+  const why = ofText ?? `${lines[0]!.split(':')[0]} while it was evaluated`;
   return new UserError('linkage.sql', `linkage: sql fails: ${oneLine(sql)}: ${oneLine(why)}; mend the expression`, { cause });
 }
 

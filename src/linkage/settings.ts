@@ -232,7 +232,7 @@ export function needsSql(condition: Condition): boolean {
 
 /** How a rule is named in reports: `last_name + city`. */
 export function ruleName({ on }: BlockingRule): string {
-  return on.join(' + ');
+  return on.map((expression) => expression.replace(/"([A-Za-z_]\w*)"/g, '$1')).join(' + ');
 }
 
 /** Place of the level that says the column is equal on both sides, -1 for none. */
