@@ -27,10 +27,15 @@ export function scoreDemographics(model: EvidenceModel, demographics: Demographi
 
 /** Log-likelihood ratio of the two histories: what they say whatever the share of matches. */
 export function scoreClinical(model: EvidenceModel, profiles: Profiles, pairs: Pairs): Float64Array {
-  const { clinical, statistics } = model;
-  const context = prepareClinical(profiles, statistics);
-  const score = scorePairs(clinical, pairs, (...at) => clinicalFeatures(context, ...at));
-  return score.map((logOdds) => logOdds - clinical.trainingLogOdds);
+  return clinicalScorer(model, profiles)(pairs);
+}
+
+/** The same for pairs that come in portions: what the profiles need is prepared once. */
+export function clinicalScorer(model: EvidenceModel, profiles: Profiles): (pairs: Pairs) => Float64Array {
+  const { clinical } = model;
+  const context = prepareClinical(profiles, model.statistics);
+  return (pairs) =>
+    scorePairs(clinical, pairs, (...at) => clinicalFeatures(context, ...at)).map((logOdds) => logOdds - clinical.trainingLogOdds);
 }
 
 /** Calibrated log-odds of each pair, on the scale of the scorer's training pairs. */

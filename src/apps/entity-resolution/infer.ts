@@ -2,12 +2,13 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 import { writeJson } from '../../base/files.ts';
 import { logit, sigmoid } from '../../base/statistics.ts';
 import { type EvidenceModel, readEvidenceModel } from '../../evidence/model-file.ts';
 import { buildProfiles } from '../../evidence/profile.ts';
-import { scoreClinical } from '../../evidence/score.ts';
+import { clinicalScorer } from '../../evidence/score.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
@@ -19,6 +20,9 @@ export type InferenceMetrics = {
   readonly profile_seconds: number;
   readonly batch_size: number;
 };
+
+/** Pairs scored between two turns of the event loop: about a tenth of a second. */
+const portion = 8192;
 
 /** The evidence model that comes with the package, or the one at a path. */
 export function loadEvidenceModel(model: string): EvidenceModel {
@@ -52,7 +56,15 @@ export async function infer(
   const count = pairs.left.length;
   const scoring = progress.step('clinical evidence', { total: count, unit: 'pairs' });
   const start = performance.now();
-  const clinical = scoreClinical(model, profiles, pairs);
+  const score = clinicalScorer(model, profiles);
+  const clinical = new Float64Array(count);
+  for (let from = 0; from < count; from += portion) {
+    const until = Math.min(count, from + portion);
+    clinical.set(score({ left: pairs.left.subarray(from, until), right: pairs.right.subarray(from, until) }), from);
+    scoring.advance(until - from);
+    // Lets Ctrl-C and the progress bar have a turn.
+    await setImmediate();
+  }
   const seconds = (performance.now() - start) / 1000;
   scoring.finish();
 
