@@ -52,9 +52,9 @@ describe('a pool of threads', () => {
       expect(results[2]).toEqual(results[0]);
       const [{ left, right, counts, shift }] = results as [(typeof results)[number]];
       const found = job.kind === 'count' ? counts.reduce((sum, count) => sum + count, shift.length) : left.length;
-    // Equality scores +5, missing 0: of 79,800 pairs those stay.
-    expect(found).toBe(job.kind === 'score' ? 23_328 : 79_800);
-    expect(left.every((a, p) => p === 0 || a > left[p - 1]! || (a === left[p - 1]! && right[p]! > right[p - 1]!))).toBe(true);
+      // Equality scores +5, missing 0: of 79,800 pairs those stay.
+      expect(found).toBe(job.kind === 'score' ? 23_328 : 79_800);
+      expect(left.every((a, p) => p === 0 || a > left[p - 1]! || (a === left[p - 1]! && right[p]! > right[p - 1]!))).toBe(true);
     },
   );
 
