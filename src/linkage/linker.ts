@@ -1,5 +1,6 @@
 // The facade: open a table, look at what blocking would do, train, predict, write.
 
+import { UserError } from '../base/errors.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import type { Database } from '../sql/duckdb.ts';
 import { type Blocks, buildBlocks, countBlocks, guardBlocks, packGroups, planTasks, type RuleCount } from './blocking.ts';
@@ -51,9 +52,13 @@ export class Linker implements AsyncDisposable {
   /** @throws UserError for settings that do not fit the table, missing or repeated ids, an empty table */
   static async open(options: LinkerOptions): Promise<Linker> {
     const settings = parseSettings(options.settings);
+    const columns = await options.db.describe(options.table).catch((cause: Error) => {
+      const why = cause.message.split('\n')[0]!;
+      throw new UserError('linkage.table', `linkage: table cannot be read: ${options.table}: ${why}`, { cause });
+    });
     checkColumns(
       settings,
-      (await options.db.describe(options.table)).map(({ name }) => name),
+      columns.map(({ name }) => name),
     );
     return new Linker(options, await Encoder.open(options.db, options.table, settings));
   }

@@ -67,7 +67,8 @@ export type RunningJob = { readonly step: () => boolean; readonly result: () => 
 
 /** Begins a job. The same for one thread and for each of several. */
 export function startJob(data: KernelData, source: PairSource, job: KernelJob): RunningJob {
-  const found = collector(data.comparisons.length);
+  const patternCount = job.kind === 'count' ? job.active.reduce((product, c) => product * data.comparisons[c]!.levels.length, 1) : 0;
+  const found = collector(data.comparisons.length, patternCount);
   const visit = job.kind === 'score' ? scorer(data, job, found) : job.kind === 'count' ? counter(data, job, found) : lister(found);
   const { tasks, next } = source;
   return {
@@ -248,8 +249,11 @@ function lister(found: Collector): Visit {
 
 type Collector = ReturnType<typeof collector>;
 
+/** Patterns are counted in an array while it stays below 32 MB. */
+const mostDensePatterns = 4e6;
+
 /** Growing lists of what was found. */
-function collector(comparisonCount: number) {
+function collector(comparisonCount: number, patternCount: number) {
   let room = 1024;
   let size = 0;
   let left = new Int32Array(room);
@@ -257,7 +261,8 @@ function collector(comparisonCount: number) {
   let weight = new Float64Array(room);
   let rules = new Uint8Array(room);
   let levels = Array.from({ length: comparisonCount }, () => new Uint8Array(room));
-  const counts = new Map<number, number>();
+  const dense = patternCount <= mostDensePatterns ? new Float64Array(patternCount) : undefined;
+  const sparse = new Map<number, number>();
   let shifts = 0;
   let shiftedPattern = new Float64Array(room);
   let shift = new Float64Array(room);
@@ -280,14 +285,20 @@ function collector(comparisonCount: number) {
       for (let c = 0; c < comparisonCount; c++) levels[c]![size] = (pairLevels[c] ?? -1) & 255;
       size++;
     },
-    count: (pattern: number) => counts.set(pattern, (counts.get(pattern) ?? 0) + 1),
+    count: (pattern: number) => {
+      if (dense) dense[pattern]! += 1;
+      else sparse.set(pattern, (sparse.get(pattern) ?? 0) + 1);
+    },
     shifted: (pattern: number, bits: number) => {
       if (shifts === shift.length) [shiftedPattern, shift] = [grow(shiftedPattern, 2 * shifts), grow(shift, 2 * shifts)];
       shiftedPattern[shifts] = pattern;
       shift[shifts++] = bits;
     },
     result: (): KernelResult => {
-      const patterns = [...counts.keys()].sort((a, b) => a - b);
+      dense?.forEach((count, pattern) => {
+        if (count > 0) sparse.set(pattern, count);
+      });
+      const patterns = [...sparse.keys()].sort((a, b) => a - b);
       return {
         left: left.slice(0, size),
         right: right.slice(0, size),
@@ -295,7 +306,7 @@ function collector(comparisonCount: number) {
         rule: rules.slice(0, size),
         levels: levels.map((list) => list.slice(0, size)),
         patterns: Float64Array.from(patterns),
-        counts: Float64Array.from(patterns, (pattern) => counts.get(pattern)!),
+        counts: Float64Array.from(patterns, (pattern) => sparse.get(pattern)!),
         shiftedPattern: shiftedPattern.slice(0, shifts),
         shift: shift.slice(0, shifts),
       };

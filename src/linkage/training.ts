@@ -139,8 +139,10 @@ async function sampleBySql(
 
 async function emSession(workshop: Workshop, settings: LinkageSettings, rule: BlockingRule): Promise<Session> {
   const { comparisons, emConvergence = 1e-4, maxIterations = 25 } = settings;
-  const blocked = new Set(rule.on.flatMap(columnsOf));
-  const active = comparisons.flatMap((comparison, c) => (comparisonColumns(comparison).some((name) => blocked.has(name)) ? [] : [c]));
+  const blocked = new Set(rule.on.flatMap(columnsOf).map((name) => name.toLowerCase()));
+  const active = comparisons.flatMap((comparison, c) =>
+    comparisonColumns(comparison).some((name) => blocked.has(name.toLowerCase())) ? [] : [c],
+  );
   const { source, pairs } = await workshop.pairSource([rule]);
   if (active.length === 0 || pairs === 0) {
     const why = pairs === 0 ? 'has no pairs' : 'leaves no comparison to train';

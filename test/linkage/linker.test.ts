@@ -382,6 +382,10 @@ describe('bad input is one line', () => {
     expect(fault?.code).toBe(code);
   });
 
+  test('a table that does not exist', async () => {
+    await expect(Linker.open({ db, table: 'nowhere', settings })).rejects.toThrow(/^linkage: table cannot be read: nowhere: [^\n]+$/);
+  });
+
   test('a block that explodes is refused before it is scored', async () => {
     await using linker = await Linker.open({ db, table: 'people', settings: model('reference'), maxBlockPairs: 1000 });
     await expect(linker.predict()).rejects.toThrow('linkage: blocking rule explodes: ');
