@@ -17,6 +17,7 @@ export type InferenceMetrics = {
   readonly examples: number;
   readonly elapsed_seconds: number;
   readonly throughput: number;
+  /** What is done once per record, whatever the number of pairs. */
   readonly profile_seconds: number;
   readonly batch_size: number;
 };
@@ -49,14 +50,13 @@ export async function infer(
   const { db, progress } = session;
   const reading = progress.step('clinical profiles');
   const began = performance.now();
-  const profiles = await buildProfiles(db);
+  const score = clinicalScorer(model, await buildProfiles(db));
   const profileSeconds = (performance.now() - began) / 1000;
   reading.finish();
 
   const count = pairs.left.length;
   const scoring = progress.step('clinical evidence', { total: count, unit: 'pairs' });
   const start = performance.now();
-  const score = clinicalScorer(model, profiles);
   const clinical = new Float64Array(count);
   for (let from = 0; from < count; from += portion) {
     const until = Math.min(count, from + portion);
