@@ -3,19 +3,20 @@
 import { join } from 'node:path';
 
 import { writeJson } from '../../base/files.ts';
+import { silent } from '../../base/progress.ts';
 import { sigmoid } from '../../base/statistics.ts';
 import { type ClusterMetrics, clusterMetrics } from '../../evaluation/clusters.ts';
 import type { EvaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
 import { type Pairwise, pairwiseFromClusters, pairwiseFromEdges, truePairCount } from '../../evaluation/pairwise.ts';
 import { bestGridThreshold } from '../../evaluation/thresholds.ts';
 import { connectedComponents } from '../../linkage/cluster.ts';
-import { Linker } from '../../linkage/linker.ts';
 import { referenceSettings, referenceTraining } from '../../linkage/presets.ts';
 import { truthLabels } from '../../records/truth.ts';
 import { clusterPairs, writeGoldenOf } from './golden-records.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
+import { trainedLinker } from './trained-linker.ts';
 
 type Scenario = {
   readonly threshold?: number;
@@ -45,11 +46,10 @@ export async function evaluateBaselines(
     out,
   }: { readonly pairs: ScoredPairs; readonly metrics: EvaluationMetrics; readonly parameters: Parameters; readonly out: string },
 ): Promise<BaselineComparison> {
-  const { db, recordCount, progress, threads } = session;
+  const { db, recordCount, progress } = session;
   const working = progress.step('baselines');
   const truth = await truthLabels(db);
-  await using linker = await Linker.open({ db, table: 'records', settings: referenceSettings, ...(threads ? { threads } : {}) });
-  await linker.train(referenceTraining);
+  await using linker = await trainedLinker({ ...session, progress: silent }, referenceSettings, referenceTraining);
   const { left, right, matchWeight } = await linker.predict({ threshold: 1e-4 });
   const probability = matchWeight.map((weight) => sigmoid(weight * Math.LN2));
 

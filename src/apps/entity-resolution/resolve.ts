@@ -10,7 +10,7 @@ import { buildDemographics } from '../../evidence/demographics.ts';
 import { matchWeightLogOdds } from '../../evidence/fusion.ts';
 import type { EvidenceModel } from '../../evidence/model-file.ts';
 import { scoreDemographics } from '../../evidence/score.ts';
-import { type Candidates, Linker } from '../../linkage/linker.ts';
+import type { Candidates } from '../../linkage/candidates.ts';
 import { clinicalRecordSettings, clinicalRecordTraining } from '../../linkage/presets.ts';
 import { createSummaries, pairPromptSql } from '../../records/summary.ts';
 import { loadTruth, truthLabels } from '../../records/truth.ts';
@@ -18,6 +18,7 @@ import { blockingRecall } from './blocking-recall.ts';
 import type { ScoredPairs } from './pairs.ts';
 import type { Session } from './session.ts';
 import type { Parameters } from './settings.ts';
+import { trainedLinker } from './trained-linker.ts';
 
 /** Files `resolve` writes. */
 export const resolvedFiles = ['auto_matches.parquet', 'gray_zone_pairs.parquet', 'features.parquet', 'resolve_metrics.json'];
@@ -34,16 +35,9 @@ export async function resolve(
   session: Session,
   { parameters, model, out }: { readonly parameters: Parameters; readonly model: EvidenceModel; readonly out: string },
 ): Promise<{ readonly pairs: ScoredPairs; readonly metrics: ResolveMetrics }> {
-  const { db, recordCount, threads, progress } = session;
+  const { db, recordCount } = session;
   const { predict_threshold: threshold, demographics } = parameters.resolve;
-  await using linker = await Linker.open({
-    db,
-    table: 'records',
-    settings: clinicalRecordSettings,
-    progress,
-    ...(threads ? { threads } : {}),
-  });
-  await linker.train(clinicalRecordTraining);
+  await using linker = await trainedLinker(session, clinicalRecordSettings, clinicalRecordTraining);
   const candidates = await linker.predict({ threshold });
   const pairs = { left: candidates.left, right: candidates.right };
   const demographic =

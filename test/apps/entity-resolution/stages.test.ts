@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -92,6 +92,35 @@ describe('entity resolution on the sample', () => {
     expect(clinical!.filter((value) => value !== 0).length).toBeGreaterThan(90);
     // Four decimals of confidence say the log-odds to about a hundredth where they are small.
     expect(Math.max(...told.map(Math.abs))).toBeLessThan(0.05);
+  });
+
+  test('a folder of one facility has nothing to join: every record is a patient', async () => {
+    const folder = join(home, 'alone');
+    for (const part of ['facilities/facility_002', 'metadata']) cpSync(join(sample, part), join(folder, part), { recursive: true });
+    const { records, patients, candidates, pairwise } = await run({
+      folder,
+      out: join(home, 'alone-out'),
+      model: 'evidence',
+      parameters,
+      progress: silent,
+      peakRssMb: () => 0,
+    });
+    expect({ patients, candidates }).toEqual({ patients: records, candidates: 0 });
+    expect(pairwise).toBeDefined();
+  });
+
+  test('a folder that the reference system wrote, a handful of records, runs unchanged', async () => {
+    const folder = resolve(sample, '../../test/oracle/run-folder/written');
+    const { records, patients } = await run({
+      folder,
+      out: join(home, 'reference'),
+      model: 'evidence',
+      parameters,
+      progress: silent,
+      peakRssMb: () => 0,
+    });
+    expect(records).toBe(4);
+    expect(patients).toBeLessThanOrEqual(records);
   });
 
   test('every pair has its text, with both summaries and the question', async () => {
