@@ -11,25 +11,9 @@ import { writeFolder } from '../../base/files.ts';
 import type { EvaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
 import { loadTruth } from '../../records/truth.ts';
 import { verb } from '../verb.ts';
-import {
-  chosenParameters,
-  folderSchema,
-  inOption,
-  outOption,
-  paramsOption,
-  paramsSchema,
-  threadsOption,
-  threadsSchema,
-} from './options.ts';
+import { chosenParameters, folderSchema, inOption, outOption, paramsOption, stageShape, threadsOption } from './options.ts';
 
-const schema = z.strictObject({
-  in: folderSchema,
-  resolved: folderSchema,
-  golden: folderSchema,
-  out: folderSchema,
-  params: paramsSchema,
-  threads: threadsSchema,
-});
+const schema = z.strictObject({ ...stageShape, resolved: folderSchema, golden: folderSchema });
 
 /** `clinfuse er evaluate-baselines`: what demographics alone give on the same records. */
 export function evaluateBaselinesCommand(): Command {

@@ -7,25 +7,9 @@ import { openSession } from '../../apps/entity-resolution/session.ts';
 import { writeFolder } from '../../base/files.ts';
 import { thousands } from '../../base/text.ts';
 import { verb } from '../verb.ts';
-import {
-  chosenParameters,
-  folderSchema,
-  inOption,
-  outOption,
-  paramsOption,
-  paramsSchema,
-  threadsOption,
-  threadsSchema,
-} from './options.ts';
+import { chosenParameters, folderSchema, inOption, outOption, paramsOption, stageShape, threadsOption } from './options.ts';
 
-const schema = z.strictObject({
-  in: folderSchema,
-  resolved: folderSchema,
-  inferred: folderSchema,
-  out: folderSchema,
-  params: paramsSchema,
-  threads: threadsSchema,
-});
+const schema = z.strictObject({ ...stageShape, resolved: folderSchema, inferred: folderSchema });
 
 /** `clinfuse er golden-records`: one row per patient, with provenance. */
 export function goldenRecordsCommand(): Command {

@@ -7,26 +7,9 @@ import { openSession } from '../../apps/entity-resolution/session.ts';
 import { writeFolder } from '../../base/files.ts';
 import { thousands } from '../../base/text.ts';
 import { verb } from '../verb.ts';
-import {
-  chosenParameters,
-  folderSchema,
-  inOption,
-  modelOption,
-  outOption,
-  paramsOption,
-  paramsSchema,
-  threadsOption,
-  threadsSchema,
-} from './options.ts';
+import { chosenParameters, folderSchema, inOption, modelOption, outOption, paramsOption, stageShape, threadsOption } from './options.ts';
 
-const schema = z.strictObject({
-  in: folderSchema,
-  resolved: folderSchema,
-  out: folderSchema,
-  model: z.string().min(1),
-  params: paramsSchema,
-  threads: threadsSchema,
-});
+const schema = z.strictObject({ ...stageShape, resolved: folderSchema, model: z.string().min(1) });
 
 /** `clinfuse er infer`: clinical evidence for every candidate pair. */
 export function inferCommand(): Command {

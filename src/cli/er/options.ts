@@ -28,8 +28,13 @@ export const demographicsOption: VerbOption = {
 
 export const folderSchema = z.string().min(1);
 export const threadsSchema = countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' }).optional();
-export const paramsSchema = z.string().optional();
-export const demographicsSchema = z.enum(['learned', 'em']).optional();
+const paramsSchema = z.string().optional();
+const demographicsSchema = z.enum(['learned', 'em']).optional();
+
+/** What every stage of the job is told: where from, where to, with which parameters, on how many threads. */
+export const stageShape = { in: folderSchema, out: folderSchema, params: paramsSchema, threads: threadsSchema };
+/** What the stages that decide by a model are told besides. */
+export const modelShape = { ...stageShape, model: z.string().min(1), demographics: demographicsSchema };
 
 /** Parameters of the file, with what was said on the command line on top. */
 export function chosenParameters({

@@ -10,25 +10,15 @@ import { verb } from '../verb.ts';
 import {
   chosenParameters,
   demographicsOption,
-  demographicsSchema,
-  folderSchema,
   inOption,
   modelOption,
+  modelShape,
   outOption,
   paramsOption,
-  paramsSchema,
   threadsOption,
-  threadsSchema,
 } from './options.ts';
 
-const schema = z.strictObject({
-  in: folderSchema,
-  out: folderSchema,
-  model: z.string().min(1),
-  params: paramsSchema,
-  demographics: demographicsSchema,
-  threads: threadsSchema,
-});
+const schema = z.strictObject(modelShape);
 
 /** `clinfuse er resolve`: candidate pairs, auto-matches and the gray zone. */
 export function resolveCommand(): Command {
