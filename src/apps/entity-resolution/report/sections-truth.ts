@@ -1,6 +1,7 @@
 // Sections that hold the run against the truth. Each opens with its one-sentence takeaway, worked out from the data.
 
 import { thousands } from '../../../base/text.ts';
+import type { ReliabilityBin } from '../../../evaluation/calibration.ts';
 import type { ReportData, ResultRow } from './data.ts';
 import type { FigureName } from './figures.ts';
 import { type Html, html, trusted } from './html.ts';
@@ -85,12 +86,24 @@ ${figure(drawn, 'split-by-facilities', html`The same by number of facilities: ea
 }
 
 export function calibrationSection(truth: Truth, drawn: Drawn): Html {
-  const { error, brier, pairs } = truth.calibration;
+  const { error, brier, pairs, bins } = truth.calibration;
   return html`<section><h2>Can its certainty be believed?</h2>
-<p class="takeaway">Over ${thousands(pairs)} candidate pairs, the probability it states is off by ${(100 * error).toFixed(2)} percentage points on average.</p>
+<p class="takeaway">Over ${thousands(pairs)} candidate pairs, the probability it states is off by ${(100 * error).toFixed(2)} percentage points on average.${doubtful(bins)}</p>
 ${figure(
   drawn,
   'calibration',
   html`Each point gathers pairs given about the same probability; on the dashed line, “70 % sure” comes true seven times in ten. The bars show how many pairs that is: nearly all are decided clearly, so points in the middle rest on few pairs; the upright lines show how far chance alone may move them (95 %). Brier score ${brier.toFixed(4)} (0 is perfect).`,
 )}</section>`;
+}
+
+/** What the pairs it is unsure of came to: the average hides them, because nearly all pairs are decided clearly. */
+function doubtful(bins: readonly ReliabilityBin[]): string {
+  const unsure = bins.filter(({ meanPredicted }) => meanPredicted > 0.1 && meanPredicted < 0.9);
+  const pairs = unsure.reduce((sum, { count }) => sum + count, 0);
+  if (pairs < 20) return '';
+  const mean = (pick: (bin: ReliabilityBin) => number) => unsure.reduce((sum, bin) => sum + bin.count * pick(bin), 0) / pairs;
+  const [said, came] = [mean(({ meanPredicted }) => meanPredicted), mean(({ shareTrue }) => shareTrue)];
+  const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+  const word = came - said > 0.1 ? 'too cautious' : said - came > 0.1 ? 'too bold' : 'about right';
+  return ` Where it is unsure (10 to 90 %, ${thousands(pairs)} pairs) it is ${word}: ${percent(said)} said, ${percent(came)} true.`;
 }
