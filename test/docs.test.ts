@@ -27,14 +27,14 @@ describe('documents', () => {
     code
       .replaceAll('\\\n', ' ')
       .split('\n')
-      .filter((line) => /\bclinfuse( --)? er /.test(line))
+      .filter((line) => /\bclinfuse( --)? (er|link) /.test(line))
       .map((line) => ({ path, line: line.replace(/#.*/, '').trim() })),
   );
 
   test.each(commands)('$path: $line exists, with these options', ({ line }) => {
-    const words = line.replace(/^.*?\bclinfuse( --)? er /, '').split(/\s+/);
+    const [area, ...words] = line.replace(/^.*?\bclinfuse( --)? (?=er |link )/, '').split(/\s+/);
     const verb = program()
-      .commands.find((area) => area.name() === 'er')!
+      .commands.find((one) => one.name() === area)!
       .commands.find((one) => one.name() === words[0]);
     expect(verb?.name()).toBe(words[0]);
     const known = [...verb!.options.map((option) => option.long), '--help'];

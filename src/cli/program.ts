@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
 import { erCommand } from './er.ts';
+import { linkCommand } from './link.ts';
 
 const version = '0.1.0';
 
@@ -11,7 +12,8 @@ export function program(): Command {
   const root = new Command('clinfuse')
     .description('Joins the pieces of patients’ records held at many facilities: linkage, clinical evidence, golden records.')
     .version(version)
-    .addCommand(erCommand());
+    .addCommand(erCommand())
+    .addCommand(linkCommand());
   root.addHelpText('after', () => `\nVerbs:\n${verbList(root)}\n\nEvery verb: --help with an example, --json for machines, --quiet.`);
   for (const command of [root, ...root.commands]) suggestNearest(command);
   for (const command of descendants(root)) command.exitOverride().configureOutput({ outputError: () => {} });

@@ -34,6 +34,7 @@ describe('the command line', () => {
     ]) {
       expect(stdout).toMatch(new RegExp(`^  er ${name} +\\S.*$`, 'm'));
     }
+    expect(stdout).toMatch(/^ {2}link dedupe +\S.*$/m);
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(110);
   });
 

@@ -1,0 +1,65 @@
+import { UserError } from '../../base/errors.ts';
+import { writeFile } from '../../base/files.ts';
+import type { TrainingReport } from '../../linkage/training.ts';
+import { type ClusterCounts, writeClusters } from './clusters.ts';
+import { type ModelFile, readModelFile, refuseSamePlace } from './input.ts';
+import { lacksParameters, openLinker, openStore, refuseUntrained, type StageOptions } from './session.ts';
+
+export type DedupeOptions = StageOptions & {
+  /** Records: Parquet, CSV or JSON lines. */
+  readonly file: string;
+  /** Splink model JSON, with a `training` block where parameters are to be estimated. */
+  readonly settingsFile: string;
+  readonly out: string;
+  /** Least match probability of a pair that is written. */
+  readonly threshold: number;
+  readonly clusters?: { readonly file: string; readonly threshold: number };
+};
+
+export type DedupeResult = {
+  readonly records: number;
+  readonly pairs: number;
+  readonly prior: number;
+  /** Absent when the settings came with their parameters. */
+  readonly training?: TrainingReport;
+  readonly clusters?: ClusterCounts;
+};
+
+/**
+ * Finds the pairs of a file's records that may be one person, training the model first where it has gaps and says how. Both outputs appear
+ * when both are whole.
+ *
+ * @throws UserError for files, settings or thresholds that cannot be used
+ */
+export async function dedupe({ file, settingsFile, out, threshold, clusters, ...stage }: DedupeOptions): Promise<DedupeResult> {
+  if (clusters && clusters.threshold < threshold) {
+    throw new UserError(
+      'linkage.threshold',
+      `linkage: cluster threshold below the pairs': ${clusters.threshold} < ${threshold}; lower the threshold of the pairs, too`,
+    );
+  }
+  refuseSamePlace([file, settingsFile], [out, ...(clusters ? [clusters.file] : [])]);
+  const { settings, plan }: ModelFile = readModelFile(settingsFile);
+  const trains = plan !== undefined && lacksParameters(settings);
+  if (!trains) refuseUntrained(settings);
+
+  await using store = await openStore(stage);
+  await using linker = await openLinker(store.db, file, settings, stage);
+  const training = trains ? await linker.train(plan) : undefined;
+  const pairs = await linker.predict({ threshold });
+  const counts = await writeFile(out, async (pairsFile) => {
+    await linker.writePairs(pairs, pairsFile);
+    if (clusters === undefined) return undefined;
+    const { recordCount } = linker;
+    return writeFile(clusters.file, (place) =>
+      writeClusters(store.db, linker.settings, { pairs, recordCount, threshold: clusters.threshold }, place),
+    );
+  });
+  return {
+    records: linker.recordCount,
+    pairs: pairs.count,
+    prior: linker.settings.prior,
+    ...(training ? { training } : {}),
+    ...(counts ? { clusters: counts } : {}),
+  };
+}

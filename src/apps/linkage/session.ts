@@ -1,0 +1,62 @@
+import { UserError } from '../../base/errors.ts';
+import { temporaryFolder } from '../../base/files.ts';
+import type { Progress } from '../../base/progress.ts';
+import { Linker } from '../../linkage/linker.ts';
+import type { LinkageSettings } from '../../linkage/settings.ts';
+import { Database } from '../../sql/duckdb.ts';
+import { loadTable } from './input.ts';
+
+/** The table that holds the records to link. */
+export const peopleTable = 'people';
+
+/** What the stages of this application share. */
+export type StageOptions = { readonly threads?: number | undefined; readonly progress?: Progress };
+
+/** A DuckDB that spills to a scratch folder, which goes with it. */
+export async function openStore({ threads }: StageOptions): Promise<{ readonly db: Database } & AsyncDisposable> {
+  const spill = temporaryFolder();
+  const db = await Database.open({ memoryMb: 1000, spillFolder: spill.path, ...(threads ? { threads } : {}) });
+  return {
+    db,
+    [Symbol.asyncDispose]: async () => {
+      db.close();
+      spill.remove();
+    },
+  };
+}
+
+/** Reads a file of records and opens its linkage. Close the linker before the database. */
+export async function openLinker(
+  db: Database,
+  file: string,
+  settings: LinkageSettings,
+  { threads, progress }: StageOptions,
+): Promise<Linker> {
+  await loadTable(db, file, peopleTable);
+  return Linker.open({ db, table: peopleTable, settings, ...(threads ? { threads } : {}), ...(progress ? { progress } : {}) });
+}
+
+/** Comparisons that no level of which has m, or none u: they would say what Splink's defaults say, not what the data do. */
+export function untrainedComparisons({ comparisons }: LinkageSettings): string[] {
+  return comparisons
+    .filter(({ levels }) => {
+      const telling = levels.filter(({ isNull }) => !isNull);
+      return telling.every(({ m }) => m === undefined) || telling.every(({ u }) => u === undefined);
+    })
+    .map(({ name }) => name);
+}
+
+/** True when some level lacks m or u. */
+export function lacksParameters({ comparisons }: LinkageSettings): boolean {
+  return comparisons.some(({ levels }) => levels.some(({ isNull, m, u }) => !isNull && (m === undefined || u === undefined)));
+}
+
+/** @throws UserError `linkage.untrained` */
+export function refuseUntrained(settings: LinkageSettings): void {
+  const [first] = untrainedComparisons(settings);
+  if (first === undefined) return;
+  throw new UserError(
+    'linkage.untrained',
+    `linkage: comparison without m or u: ${first}; give them, or add a training block (docs/linkage.md)`,
+  );
+}

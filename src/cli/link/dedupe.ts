@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+
+import { type DedupeResult, dedupe } from '../../apps/linkage/dedupe.ts';
+import { UserError } from '../../base/errors.ts';
+import { thousands } from '../../base/text.ts';
+import { threadsOption, threadsSchema } from '../er/options.ts';
+import { verb } from '../verb.ts';
+import { clusterThresholdSchema, fileSchema, peopleOption, tellTraining, thresholdOption, thresholdSchema } from './options.ts';
+
+const schema = z.strictObject({
+  in: fileSchema,
+  settings: fileSchema,
+  out: fileSchema,
+  threshold: thresholdSchema,
+  clusters: fileSchema.optional(),
+  clusterThreshold: clusterThresholdSchema.optional(),
+  threads: threadsSchema,
+});
+
+/** `clinfuse link dedupe`: one file of records to pairs and clusters. */
+export function dedupeCommand(): Command {
+  return verb({
+    name: 'dedupe',
+    summary: 'pairs (and clusters) of one file’s records by a Splink model',
+    example: 'clinfuse link dedupe --in people.parquet --settings model.json --out pairs.parquet',
+    options: [
+      peopleOption,
+      { flags: '--settings <file>', help: 'Splink model JSON; may hold a training block', required: true },
+      { flags: '--out <file>', help: 'pairs to write (Parquet)', required: true },
+      thresholdOption,
+      { flags: '--clusters <file>', help: 'clusters to write (Parquet), with --cluster-threshold' },
+      { flags: '--cluster-threshold <p>', help: 'match probability from which a pair joins two records' },
+      threadsOption,
+    ],
+    schema,
+    run: async ({ in: file, settings, out, threshold, clusters, clusterThreshold, threads }, { progress }) => {
+      if ((clusters === undefined) !== (clusterThreshold === undefined)) {
+        throw new UserError('cli.option', 'dedupe: --clusters and --cluster-threshold go together; give both or neither');
+      }
+      const wanted =
+        clusters === undefined || clusterThreshold === undefined ? {} : { clusters: { file: clusters, threshold: clusterThreshold } };
+      const result = await dedupe({ file, settingsFile: settings, out, threshold, threads, progress, ...wanted });
+      return { text: tell(result, { out, threshold, clusters }), json: result };
+    },
+  });
+}
+
+function tell(
+  { records, pairs, training, clusters }: DedupeResult,
+  places: { readonly out: string; readonly threshold: number; readonly clusters: string | undefined },
+): string {
+  return [
+    ...(training ? tellTraining(training) : []),
+    `${thousands(records)} records, ${thousands(pairs)} pairs at match probability >= ${places.threshold}: ${places.out}`,
+    ...(clusters
+      ? [
+          `${thousands(clusters.clusters)} clusters at ${clusters.threshold}, ${thousands(clusters.linked)} of more than one record: ${places.clusters}`,
+        ]
+      : []),
+  ].join('\n');
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { thousands } from '../../base/text.ts';
+import type { TrainingReport } from '../../linkage/training.ts';
+import { numberOption, type VerbOption } from '../verb.ts';
+
+/** Options that several verbs share. */
+export const peopleOption: VerbOption = { flags: '--in <file>', help: 'records: .parquet, .csv (all text), .jsonl', required: true };
+export const thresholdOption: VerbOption = {
+  flags: '--threshold <p>',
+  help: 'least match probability of a pair that is written',
+  default: 0.0001,
+};
+
+export const fileSchema = z.string().min(1);
+export const thresholdSchema = numberOption.refine((value) => value >= 0 && value < 1, { message: 'not in [0, 1)' });
+export const clusterThresholdSchema = numberOption.refine((value) => value > 0 && value < 1, { message: 'not in (0, 1)' });
+
+/** What training did, said plainly: one line a session, and what it left open. */
+export function tellTraining({ prior, sessions, untrained }: TrainingReport): string[] {
+  return [
+    `Trained: prior ${prior.toPrecision(3)}`,
+    ...sessions.map(({ rule, pairs, iterations, converged, lastChange }) => {
+      const end = converged ? 'converged' : `NOT converged: last change ${lastChange.toPrecision(2)}; raise max_iterations`;
+      return `  em on ${rule}: ${thousands(pairs)} pairs, ${iterations} iterations, ${end}`;
+    }),
+    ...untrained.map((level) => `  m not met by any session, default kept: ${level}`),
+  ];
+}
