@@ -38,7 +38,7 @@ const pairsOf = (file: string) =>
 
 /** A model over text alone, untrained, with its training block. */
 const textModel = {
-  ...JSON.parse(readFileSync(untrained, 'utf8')),
+  ...(JSON.parse(readFileSync(untrained, 'utf8')) as object),
   blocking_rules_to_generate_predictions: ['l.ssn = r.ssn', 'l.last_name = r.last_name and substr(l.zip, 1, 3) = substr(r.zip, 1, 3)'],
   comparisons: ['first_name', 'last_name', 'zip', 'ssn'].map((column) => ({
     output_column_name: column,
@@ -56,6 +56,12 @@ const textModel = {
     em_rules: ['l.ssn = r.ssn', 'l.last_name = r.last_name'],
   },
 };
+
+/** The same comparisons with parameters. */
+const given = textModel.comparisons.map((comparison) => ({
+  ...comparison,
+  comparison_levels: comparison.comparison_levels.map((level) => ({ ...level, m_probability: 0.5, u_probability: 0.1 })),
+}));
 
 describe('link dedupe', () => {
   test('writes the pairs that the library finds, by Splink’s names, and their clusters', async () => {
@@ -196,5 +202,38 @@ describe('link dedupe', () => {
     expect(status).toBe(2);
     expect(stderr).toMatch(/output: is a folder: taken/);
     expect(existsSync(at('half.parquet'))).toBe(false);
+  });
+});
+
+describe('the steps of link', () => {
+  test('train, predict, cluster and evaluate hand their files on', () => {
+    const steps = [
+      { words: ['train', '--in', people, '--settings', untrained, '--out', 'model.json'], says: /^Trained: prior .*Model: model\.json$/s },
+      { words: ['predict', '--in', people, '--model', 'model.json', '--out', 'p.parquet'], says: /^1,280 records, [\d,]+ pairs/ },
+      {
+        words: ['cluster', '--in', 'p.parquet', '--threshold', '0.9', '--id', 'record_id', '--out', 'c.parquet'],
+        says: /clusters at 0\.9: c\.parquet$/,
+      },
+      {
+        words: ['evaluate', '--clusters', 'c.parquet', '--in', people, '--labels', 'ssn'],
+        says: /^1,220 labelled records .*\npairs +0\.\d{4} +0\.\d{4}/s,
+      },
+    ];
+    for (const { words, says } of steps) {
+      const { status, stdout, stderr } = link(...words);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout.trim()).toMatch(says);
+    }
+  });
+
+  test('a table of one record has no pairs, and one cluster', () => {
+    writeFileSync(at('one.csv'), 'record_id,first_name,last_name,zip,ssn,birthdate\n1,Ann,Oak,01234,1,\n');
+    writeFileSync(at('text.json'), JSON.stringify({ ...textModel, training: undefined, comparisons: given }));
+    const { status, stdout } = link(
+      ...['dedupe', '--in', 'one.csv', '--settings', 'text.json', '--out', 'none.parquet', '--json'],
+      ...['--clusters', 'alone.parquet', '--cluster-threshold', '0.9'],
+    );
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ records: 1, pairs: 0, clusters: { clusters: 1, linked: 0 } });
   });
 });

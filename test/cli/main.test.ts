@@ -34,7 +34,8 @@ describe('the command line', () => {
     ]) {
       expect(stdout).toMatch(new RegExp(`^  er ${name} +\\S.*$`, 'm'));
     }
-    expect(stdout).toMatch(/^ {2}link dedupe +\S.*$/m);
+    for (const name of ['dedupe', 'train', 'predict', 'cluster', 'evaluate'])
+      expect(stdout).toMatch(new RegExp(`^  link ${name} +\\S.*$`, 'm'));
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(110);
   });
 

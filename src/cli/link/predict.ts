@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+
+import { predict } from '../../apps/linkage/predict.ts';
+import { thousands } from '../../base/text.ts';
+import { threadsOption, threadsSchema } from '../er/options.ts';
+import { verb } from '../verb.ts';
+import { fileSchema, peopleOption, thresholdOption, thresholdSchema } from './options.ts';
+
+const schema = z.strictObject({ in: fileSchema, model: fileSchema, out: fileSchema, threshold: thresholdSchema, threads: threadsSchema });
+
+/** `clinfuse link predict`: pairs by a trained model, as it stands. */
+export function predictCommand(): Command {
+  return verb({
+    name: 'predict',
+    summary: 'pairs of one file’s records by a trained model',
+    example: 'clinfuse link predict --in people.parquet --model model.json --out pairs.parquet',
+    options: [
+      peopleOption,
+      { flags: '--model <file>', help: 'trained Splink model JSON', required: true },
+      { flags: '--out <file>', help: 'pairs to write (Parquet)', required: true },
+      thresholdOption,
+      threadsOption,
+    ],
+    schema,
+    run: async ({ in: file, model, out, threshold, threads }, { progress }) => {
+      const result = await predict({ file, modelFile: model, out, threshold, threads, progress });
+      const { records, pairs } = result;
+      return {
+        text: `${thousands(records)} records, ${thousands(pairs)} pairs at match probability >= ${threshold}: ${out}`,
+        json: result,
+      };
+    },
+  });
+}

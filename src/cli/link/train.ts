@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+
+import { train } from '../../apps/linkage/train.ts';
+import { threadsOption, threadsSchema } from '../er/options.ts';
+import { verb } from '../verb.ts';
+import { fileSchema, peopleOption, tellTraining } from './options.ts';
+
+const schema = z.strictObject({ in: fileSchema, settings: fileSchema, out: fileSchema, threads: threadsSchema });
+
+/** `clinfuse link train`: a model's parameters from the records themselves, without labels. */
+export function trainCommand(): Command {
+  return verb({
+    name: 'train',
+    summary: 'estimates a Splink model’s prior, m and u on a file’s records',
+    example: 'clinfuse link train --in people.parquet --settings settings.json --out model.json',
+    options: [
+      peopleOption,
+      { flags: '--settings <file>', help: 'Splink model JSON with a training block', required: true },
+      { flags: '--out <file>', help: 'trained model to write (JSON; Splink loads it, too)', required: true },
+      threadsOption,
+    ],
+    schema,
+    run: async ({ in: file, settings, out, threads }, { progress }) => {
+      const report = await train({ file, settingsFile: settings, out, threads, progress });
+      return { text: [...tellTraining(report), `Model: ${out}`].join('\n'), json: report };
+    },
+  });
+}

@@ -1,0 +1,130 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { cluster } from '../../../src/apps/linkage/cluster.ts';
+import { dedupe } from '../../../src/apps/linkage/dedupe.ts';
+import { evaluate } from '../../../src/apps/linkage/evaluate.ts';
+import { predict } from '../../../src/apps/linkage/predict.ts';
+import { train } from '../../../src/apps/linkage/train.ts';
+import { Database, literal } from '../../../src/sql/duckdb.ts';
+
+const oracle = resolve(import.meta.dirname, '../../oracle/splink');
+const people = join(oracle, 'records.parquet');
+const untrained = join(oracle, 'models', 'custom.json');
+const home = mkdtempSync(join(tmpdir(), 'clinfuse-stages-'));
+const at = (name: string) => join(home, name);
+
+let db: Database;
+beforeAll(async () => {
+  db = await Database.open();
+  await dedupe({
+    file: people,
+    settingsFile: untrained,
+    out: at('pairs.parquet'),
+    threshold: 1e-4,
+    clusters: { file: at('clusters.parquet'), threshold: 0.9 },
+  });
+});
+afterAll(() => {
+  db.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+describe('the stages one by one', () => {
+  test('train and predict give the bytes that dedupe gives at once', async () => {
+    const report = await train({ file: people, settingsFile: untrained, out: at('model.json') });
+    expect(report.sessions.map(({ rule }) => rule)).toEqual(['ssn', 'birthdate']);
+    await predict({ file: people, modelFile: at('model.json'), out: at('again.parquet'), threshold: 1e-4 });
+    expect(readFileSync(at('again.parquet')).equals(readFileSync(at('pairs.parquet')))).toBe(true);
+  });
+
+  test('cluster joins what dedupe joins; records in no pair stay out', async () => {
+    const { records } = await cluster({ pairsFile: at('pairs.parquet'), out: at('joined.parquet'), threshold: 0.9, id: 'record_id' });
+    const read = (file: string) => db.rows<{ cluster_id: string; record_id: string }>(`from ${literal(at(file))} order by record_id`);
+    const joined = await read('joined.parquet');
+    const inPairs = new Set(joined.map(({ record_id }) => record_id));
+    expect(records).toBe(inPairs.size);
+    expect((await read('clusters.parquet')).filter(({ record_id }) => inPairs.has(record_id))).toEqual(joined);
+  });
+
+  test('cluster tells records of two sources with one id apart', async () => {
+    writeFileSync(
+      at('sourced.csv'),
+      'match_probability,source_dataset_l,source_dataset_r,unique_id_l,unique_id_r\n0.99,a,b,1,1\n0.99,a,b,2,3\n0.1,a,b,2,1\n',
+    );
+    const options = { pairsFile: at('sourced.csv'), out: at('sourced.parquet'), threshold: 0.5, id: 'unique_id', source: 'source_dataset' };
+    expect(await cluster(options)).toEqual({ records: 4, clusters: 2 });
+    expect(await db.rows(`select cluster_id from ${literal(at('sourced.parquet'))}`)).toEqual(
+      ['a-__-1', 'a-__-2', 'a-__-1', 'a-__-2'].map((cluster_id) => ({ cluster_id })),
+    );
+  });
+});
+
+describe('evaluate', () => {
+  const clusters = 'cluster_id,id\n1,01\n1,02\n3,03\n3,04\n';
+  const records = 'id,who\n01,a\n02,a\n03,a\n04,d\n05,e\n06,\n';
+
+  test('worked case: {1 2} {3 4} {5} against {1 2 3} {4} {5}; 6 has no label', async () => {
+    writeFileSync(at('c.csv'), clusters);
+    writeFileSync(at('p.csv'), records);
+    const found = await evaluate({ clustersFile: at('c.csv'), file: at('p.csv'), labels: 'who' });
+    expect(found).toMatchObject({ records: 5, unlabelled: 1, clusters: { clusters: 3, patients: 3, splitPatients: 1, impureClusters: 1 } });
+    expect(found.pairwise).toMatchObject({ truePositives: 1, falsePositives: 1, falseNegatives: 2 });
+    expect(found.bCubed.precision).toBeCloseTo(4 / 5, 12);
+    expect(found.bCubed.recall).toBeCloseTo((2 / 3 + 2 / 3 + 1 / 3 + 1 + 1) / 5, 12);
+  });
+
+  test.each([
+    { name: 'a column of labels that is not there', labels: 'woh', says: /column not found: woh in .*did you mean who\?/ },
+    { name: 'labels all missing', records: 'id,who\n01,\n02,\n03,\n04,\n', says: /no record has a label: who/ },
+    { name: 'a record twice', records: `${records}05,e\n`, says: /ids not unique: id: 1/ },
+    { name: 'a record in two clusters', clusters: `${clusters}4,01\n`, says: /ids not unique: id: 1/ },
+    { name: 'clusters of other records', clusters: `${clusters}9,99\n`, says: /ids in the clusters that no record has: id: 1/ },
+    { name: 'no clusters in the file', clusters: 'cluster,id\n1,01\n', says: /column not found: cluster_id .*did you mean cluster\?/ },
+  ])('$name is refused in one line', async (fault) => {
+    writeFileSync(at('c.csv'), fault.clusters ?? clusters);
+    writeFileSync(at('p.csv'), fault.records ?? records);
+    const refused = evaluate({ clustersFile: at('c.csv'), file: at('p.csv'), labels: fault.labels ?? 'who' });
+    await expect(refused).rejects.toThrow(fault.says);
+    await expect(refused).rejects.toHaveProperty('name', 'UserError');
+  });
+});
+
+describe('what a stage cannot use', () => {
+  const pairs = 'match_probability,id_l,id_r\n0.9,1,2\n0.9,,2\n';
+  test.each([
+    {
+      name: 'train without a training block',
+      work: () => train({ file: people, settingsFile: at('bare.json'), out: at('no') }),
+      says: /no training block/,
+    },
+    {
+      name: 'predict without parameters',
+      work: () => predict({ file: people, modelFile: untrained, out: at('no'), threshold: 0.5 }),
+      says: /comparison without m or u/,
+    },
+    {
+      name: 'cluster by an id that is not there',
+      work: () => cluster({ pairsFile: at('pairs.csv'), out: at('no'), threshold: 0.5, id: 'idd' }),
+      says: /column not found: idd_l .*did you mean id_l\?/,
+    },
+    {
+      name: 'pairs without an id',
+      work: () => cluster({ pairsFile: at('pairs.csv'), out: at('no'), threshold: 0.5, id: 'id' }),
+      says: /pairs without an id: 1/,
+    },
+    {
+      name: 'a probability that is no number',
+      work: () => cluster({ pairsFile: at('words.csv'), out: at('no'), threshold: 0.5, id: 'id' }),
+      says: /input: cannot be read: .*words\.csv/,
+    },
+  ])('$name is refused in one line', async ({ work, says }) => {
+    const { training: _, ...bare } = JSON.parse(readFileSync(untrained, 'utf8')) as { training: unknown };
+    writeFileSync(at('bare.json'), JSON.stringify(bare));
+    writeFileSync(at('pairs.csv'), pairs);
+    writeFileSync(at('words.csv'), 'match_probability,id_l,id_r\nhigh,1,2\n');
+    await expect(work()).rejects.toThrow(says);
+  });
+});
