@@ -15,6 +15,7 @@ import {
 } from '@duckdb/node-api';
 
 import { UserError } from '../base/errors.ts';
+import { temporaryFolder } from '../base/files.ts';
 
 /** One column read whole: numbers as typed arrays (a missing DOUBLE is NaN), text with null for missing. */
 export type Column =
@@ -40,43 +41,47 @@ export type NewColumn = {
 
 export type DatabaseOptions = {
   /** Threads DuckDB may use; all cores by default. */
-  readonly threads?: number;
-  /** Memory DuckDB may hold before it spills to `spillFolder`. */
+  readonly threads?: number | undefined;
+  /** Memory DuckDB may hold before it spills to a scratch folder, which goes when the database is closed. */
   readonly memoryMb?: number;
-  readonly spillFolder?: string;
 };
 
 /** An in-memory DuckDB. Close it, or let `await using` do so. */
 export class Database implements AsyncDisposable {
   private readonly instance: DuckDBInstance;
   private readonly connection: DuckDBConnection;
-  private readonly ownsInstance: boolean;
+  /** Gives back what the database owns besides its connection; a second connection owns nothing. */
+  private readonly release: () => void;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, ownsInstance: boolean) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, release: () => void) {
     this.instance = instance;
     this.connection = connection;
-    this.ownsInstance = ownsInstance;
+    this.release = release;
   }
 
-  static async open({ threads, memoryMb, spillFolder }: DatabaseOptions = {}): Promise<Database> {
+  static async open({ threads, memoryMb }: DatabaseOptions = {}): Promise<Database> {
+    const spill = memoryMb ? temporaryFolder() : undefined;
     const instance = await DuckDBInstance.create(':memory:', {
       // Output order is part of what we promise (file order decides the clinical summary's text).
       preserve_insertion_order: 'true',
       ...(threads ? { threads: String(threads) } : {}),
-      ...(memoryMb ? { memory_limit: `${memoryMb}MB` } : {}),
-      ...(spillFolder ? { temp_directory: spillFolder } : {}),
+      ...(spill ? { memory_limit: `${memoryMb}MB`, temp_directory: spill.path } : {}),
     });
-    return new Database(instance, await instance.connect(), true);
+    const release = () => {
+      instance.closeSync();
+      spill?.remove();
+    };
+    return new Database(instance, await instance.connect(), release);
   }
 
   /** A second connection to the same tables, whose queries run beside this one's. Temporary tables and variables are each one's own. */
   async connect(): Promise<Database> {
-    return new Database(this.instance, await this.instance.connect(), false);
+    return new Database(this.instance, await this.instance.connect(), () => {});
   }
 
   close(): void {
     this.connection.closeSync();
-    if (this.ownsInstance) this.instance.closeSync();
+    this.release();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,3 @@
-import { temporaryFolder } from '../../base/files.ts';
 import { type Progress, silent } from '../../base/progress.ts';
 import { loadRecords } from '../../records/patient.ts';
 import { attachRunFolder, openRunFolder, type RunFolder } from '../../records/run-folder.ts';
@@ -14,36 +13,26 @@ export type Session = AsyncDisposable & {
 };
 
 /** What the linkage, the clinical profiles and DuckDB hold together stays under 2.5 GB when DuckDB holds at most this much. */
-const defaultMemoryMb = 1000;
+const memoryMb = 1000;
 
 /**
  * Opens a run folder (ours or one written by the reference system).
  *
  * @param options.threads threads for DuckDB and the linkage kernel; all cores by default
- * @param options.memoryMb what DuckDB may hold before it spills to the system's temporary folder
  * @throws UserError for a folder that is not a run folder, missing tables or columns, duplicate record ids
  */
 export async function openSession(
   path: string,
-  {
-    threads,
-    memoryMb = defaultMemoryMb,
-    progress = silent,
-  }: { readonly threads?: number | undefined; readonly memoryMb?: number; readonly progress?: Progress } = {},
+  { threads, progress = silent }: { readonly threads?: number | undefined; readonly progress?: Progress } = {},
 ): Promise<Session> {
   const folder = openRunFolder(path);
-  const spill = temporaryFolder();
-  const db = await Database.open({ memoryMb, spillFolder: spill.path, ...(threads ? { threads } : {}) });
-  const close = () => {
-    db.close();
-    spill.remove();
-  };
+  const db = await Database.open({ memoryMb, threads });
   try {
     await attachRunFolder(db, folder);
     const recordCount = await loadRecords(db);
-    return { db, folder, recordCount, threads, progress, [Symbol.asyncDispose]: async () => close() };
+    return { db, folder, recordCount, threads, progress, [Symbol.asyncDispose]: async () => db.close() };
   } catch (cause) {
-    close();
+    db.close();
     throw cause;
   }
 }

@@ -3,6 +3,7 @@ import { writeFile } from '../../base/files.ts';
 import { nearest } from '../../base/text.ts';
 import { connectedComponents } from '../../linkage/cluster.ts';
 import { quote, readingFile } from '../../sql/duckdb.ts';
+import { writeMembership } from './clusters.ts';
 import { loadTable, refuseSamePlace } from './input.ts';
 import { openStore } from './session.ts';
 
@@ -27,8 +28,7 @@ export async function cluster({ pairsFile, out, threshold, id, source }: Cluster
   readonly clusters: number;
 }> {
   refuseSamePlace([pairsFile], [out]);
-  await using store = await openStore({});
-  const { db } = store;
+  await using db = await openStore({});
   await loadTable(db, pairsFile, 'pairs');
   const names = (await db.describe('pairs')).map(({ name }) => name);
   const keys = [...(source ? [source] : []), id];
@@ -59,16 +59,6 @@ export async function cluster({ pairsFile, out, threshold, id, source }: Cluster
   );
   const records = await db.value<number>('select count(*) from nodes');
   const clusters = connectedComponents(records, links.l ?? [], links.r ?? []);
-  await db.createTable('members', {
-    row: { type: 'INTEGER', values: Int32Array.from(clusters, (_, row) => row) },
-    cluster: { type: 'INTEGER', values: clusters },
-  });
-  const name = source ? `concat(${quote(source)}, '-__-', ${quote(id)})` : quote(id);
-  await writeFile(out, (place) =>
-    db.writeParquet(
-      `select first(${name}) over (partition by cluster order by row) as cluster_id, ${list} from nodes join members using (row) order by row`,
-      place,
-    ),
-  );
+  await writeFile(out, (place) => writeMembership(db, { cluster: clusters, numbered: 'nodes', id, source }, place));
   return { records, clusters: clusters.reduce((most, one) => Math.max(most, one + 1), 0) };
 }

@@ -20,21 +20,40 @@ export async function writeClusters(
   const least = Math.log2(threshold / (1 - threshold));
   const keep = (_: number, p: number) => pairs.matchWeight[p]! >= least;
   const cluster = connectedComponents(recordCount, pairs.left.filter(keep), pairs.right.filter(keep));
+  const source = settings.linkType === 'dedupe_only' ? undefined : settings.source!;
+  const name = recordName(settings.uniqueId, source);
+  // Rows are numbered in the order the linker numbers them.
+  const numbered = `(select *, row_number() over (order by ${name}) - 1 as row from ${peopleTable})`;
+  await writeMembership(db, { cluster, numbered, id: settings.uniqueId, source }, file);
+  const sizes = new Map<number, number>();
+  for (const one of cluster) sizes.set(one, (sizes.get(one) ?? 0) + 1);
+  return { threshold, clusters: sizes.size, linked: [...sizes.values()].filter((size) => size > 1).length };
+}
+
+/** How a record is named among all sources, as SQL; Splink's way where ids repeat from source to source. */
+function recordName(id: string, source: string | undefined): string {
+  return source ? `concat(${quote(source)}, '-__-', ${quote(id)})` : quote(id);
+}
+
+/** Writes `cluster_id`, the name of each cluster's first record, beside the columns that name a record. `numbered` has them and `row`. */
+export async function writeMembership(
+  db: Database,
+  {
+    cluster,
+    numbered,
+    id,
+    source,
+  }: { readonly cluster: Int32Array; readonly numbered: string; readonly id: string; readonly source: string | undefined },
+  file: string,
+): Promise<void> {
   await db.createTable('__clusters', {
     row: { type: 'INTEGER', values: Int32Array.from(cluster, (_, row) => row) },
     cluster: { type: 'INTEGER', values: cluster },
   });
-  const id = quote(settings.uniqueId);
-  const source = settings.linkType === 'dedupe_only' ? undefined : quote(settings.source!);
-  // Rows are numbered in the order the linker numbers them.
-  const name = source ? `concat(${source}, '-__-', ${id})` : id;
+  const columns = (source ? [source, id] : [id]).map(quote).join(', ');
   await db.writeParquet(
-    `select first(name) over (partition by cluster order by row) as cluster_id, ${source ? `${source}, ` : ''}${id}
-     from __clusters join (select *, ${name} as name, row_number() over (order by ${name}) - 1 as row from ${peopleTable}) using (row)
-     order by row`,
+    `select first(${recordName(id, source)}) over (partition by cluster order by row) as cluster_id, ${columns}
+     from __clusters join ${numbered} using (row) order by row`,
     file,
   );
-  const sizes = new Map<number, number>();
-  for (const one of cluster) sizes.set(one, (sizes.get(one) ?? 0) + 1);
-  return { threshold, clusters: sizes.size, linked: [...sizes.values()].filter((size) => size > 1).length };
 }

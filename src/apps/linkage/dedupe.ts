@@ -43,8 +43,8 @@ export async function dedupe({ file, settingsFile, out, threshold, clusters, ...
   const trains = plan !== undefined && lacksParameters(settings);
   if (!trains) refuseUntrained(settings);
 
-  await using store = await openStore(stage);
-  await using linker = await openLinker(store.db, file, settings, stage);
+  await using db = await openStore(stage);
+  await using linker = await openLinker(db, file, settings, stage);
   const training = trains ? await linker.train(plan) : undefined;
   const pairs = await linker.predict({ threshold });
   const counts = await writeFile(out, async (pairsFile) => {
@@ -52,7 +52,7 @@ export async function dedupe({ file, settingsFile, out, threshold, clusters, ...
     if (clusters === undefined) return undefined;
     const { recordCount } = linker;
     return writeFile(clusters.file, (place) =>
-      writeClusters(store.db, linker.settings, { pairs, recordCount, threshold: clusters.threshold }, place),
+      writeClusters(db, linker.settings, { pairs, recordCount, threshold: clusters.threshold }, place),
     );
   });
   return {

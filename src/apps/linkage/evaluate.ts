@@ -31,8 +31,7 @@ export type Evaluation = {
  * @throws UserError `evaluation.column`, `evaluation.ids`, `evaluation.labels`
  */
 export async function evaluate({ clustersFile, file, labels }: EvaluateOptions): Promise<Evaluation> {
-  await using store = await openStore({});
-  const { db } = store;
+  await using db = await openStore({});
   await loadTable(db, file, peopleTable);
   await loadTable(db, clustersFile, 'clusters');
   const keys = (await columnsOf(db, 'clusters', ['cluster_id'], clustersFile)).filter((name) => name !== 'cluster_id');

@@ -18,8 +18,8 @@ export async function predict({ file, modelFile, out, threshold, ...stage }: Pre
   refuseSamePlace([file, modelFile], [out]);
   const { settings } = readModelFile(modelFile);
   refuseUntrained(settings);
-  await using store = await openStore(stage);
-  await using linker = await openLinker(store.db, file, settings, stage);
+  await using db = await openStore(stage);
+  await using linker = await openLinker(db, file, settings, stage);
   const pairs = await linker.predict({ threshold });
   await writeFile(out, (place) => linker.writePairs(pairs, place));
   return { records: linker.recordCount, pairs: pairs.count };

@@ -1,5 +1,4 @@
 import { UserError } from '../../base/errors.ts';
-import { temporaryFolder } from '../../base/files.ts';
 import type { Progress } from '../../base/progress.ts';
 import { Linker } from '../../linkage/linker.ts';
 import type { LinkageSettings } from '../../linkage/settings.ts';
@@ -12,17 +11,9 @@ export const peopleTable = 'people';
 /** What the stages of this application share. */
 export type StageOptions = { readonly threads?: number | undefined; readonly progress?: Progress };
 
-/** A DuckDB that spills to a scratch folder, which goes with it. */
-export async function openStore({ threads }: StageOptions): Promise<{ readonly db: Database } & AsyncDisposable> {
-  const spill = temporaryFolder();
-  const db = await Database.open({ memoryMb: 1000, spillFolder: spill.path, ...(threads ? { threads } : {}) });
-  return {
-    db,
-    [Symbol.asyncDispose]: async () => {
-      db.close();
-      spill.remove();
-    },
-  };
+/** A DuckDB for one stage, with room for DuckDB to work in beside the kernel. */
+export function openStore({ threads }: StageOptions): Promise<Database> {
+  return Database.open({ memoryMb: 1000, threads });
 }
 
 /** Reads a file of records and opens its linkage. Close the linker before the database. */

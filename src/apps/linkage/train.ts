@@ -18,8 +18,8 @@ export async function train({ file, settingsFile, out, ...stage }: TrainOptions)
   if (plan === undefined) {
     throw new UserError('linkage.training', `linkage: no training block in ${settingsFile}; add one with em_rules (docs/linkage.md)`);
   }
-  await using store = await openStore(stage);
-  await using linker = await openLinker(store.db, file, settings, stage);
+  await using db = await openStore(stage);
+  await using linker = await openLinker(db, file, settings, stage);
   const report = await linker.train(plan);
   await writeJson(out, toSplinkJson(linker.settings));
   return report;
