@@ -66,7 +66,12 @@ export const numberOption = z.union([z.number(), z.string().trim().min(1)]).tran
   return z.NEVER;
 });
 
+/** Options that verbs of every area share. */
+export const threadsOption: VerbOption = { flags: '--threads <count>', help: 'threads (default: all cores)' };
+
 /** A whole number that is not negative. */
 export const countOption = numberOption.refine((value) => Number.isInteger(value) && value >= 0, {
   message: 'not a whole number from 0 up',
 });
+
+export const threadsSchema = countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' }).optional();

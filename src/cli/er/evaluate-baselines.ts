@@ -10,8 +10,8 @@ import { UserError } from '../../base/errors.ts';
 import { writeFolder } from '../../base/files.ts';
 import type { EvaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
 import { loadTruth } from '../../records/truth.ts';
-import { verb } from '../verb.ts';
-import { chosenParameters, folderSchema, inOption, outOption, paramsOption, stageShape, threadsOption } from './options.ts';
+import { threadsOption, verb } from '../verb.ts';
+import { chosenParameters, folderSchema, inOption, outOption, paramsOption, stageShape } from './options.ts';
 
 const schema = z.strictObject({ ...stageShape, resolved: folderSchema, golden: folderSchema });
 

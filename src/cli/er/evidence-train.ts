@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 
 import { trainEvidence } from '../../apps/entity-resolution/evidence-train.ts';
-import { countOption, verb } from '../verb.ts';
-import { folderSchema, inOption, threadsOption, threadsSchema } from './options.ts';
+import { countOption, threadsOption, threadsSchema, verb } from '../verb.ts';
+import { folderSchema, inOption } from './options.ts';
 
 const schema = z.strictObject({
   in: folderSchema,

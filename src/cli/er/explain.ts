@@ -5,8 +5,8 @@ import { explainRecords } from '../../apps/entity-resolution/explain.ts';
 import { loadEvidenceModel } from '../../apps/entity-resolution/infer.ts';
 import { openSession } from '../../apps/entity-resolution/session.ts';
 import type { Explanation, Fact } from '../../evidence/explain.ts';
-import { verb } from '../verb.ts';
-import { folderSchema, inOption, modelOption, threadsOption, threadsSchema } from './options.ts';
+import { threadsOption, threadsSchema, verb } from '../verb.ts';
+import { folderSchema, inOption, modelOption } from './options.ts';
 
 const schema = z.strictObject({
   in: folderSchema,

@@ -6,8 +6,8 @@ import { readCandidates } from '../../apps/entity-resolution/pairs.ts';
 import { openSession } from '../../apps/entity-resolution/session.ts';
 import { writeFolder } from '../../base/files.ts';
 import { thousands } from '../../base/text.ts';
-import { verb } from '../verb.ts';
-import { chosenParameters, folderSchema, inOption, modelOption, outOption, paramsOption, stageShape, threadsOption } from './options.ts';
+import { threadsOption, verb } from '../verb.ts';
+import { chosenParameters, folderSchema, inOption, modelOption, outOption, paramsOption, stageShape } from './options.ts';
 
 const schema = z.strictObject({ ...stageShape, resolved: folderSchema, model: z.string().min(1) });
 

@@ -3,8 +3,8 @@ import { z } from 'zod';
 
 import { duration, thousands } from '../../base/text.ts';
 import { ingest } from '../../synth/ingest.ts';
-import { verb } from '../verb.ts';
-import { folderKeys, folderOptions, folders, maybeThreads, threadsKey, threadsOption } from './synth-options.ts';
+import { threadsOption, verb } from '../verb.ts';
+import { folderKeys, folderOptions, folders, maybeThreads, threadsKey } from './synth-options.ts';
 
 /** `clinfuse er ingest`: Synthea's CSV to typed Parquet. */
 export function ingestCommand(): Command {

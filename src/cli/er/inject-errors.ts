@@ -5,17 +5,8 @@ import { duration, thousands } from '../../base/text.ts';
 import { parseSettings, present, readConfigFile } from '../../synth/config.ts';
 import { injectErrors } from '../../synth/inject-errors.ts';
 import { injectSettings } from '../../synth/settings.ts';
-import { verb } from '../verb.ts';
-import {
-  configOption,
-  folderKeys,
-  folderOptions,
-  folders,
-  maybeThreads,
-  optionalNumber,
-  threadsKey,
-  threadsOption,
-} from './synth-options.ts';
+import { threadsOption, verb } from '../verb.ts';
+import { configOption, folderKeys, folderOptions, folders, maybeThreads, optionalNumber, threadsKey } from './synth-options.ts';
 
 /** `clinfuse er inject-errors`: damage the patient rows of a run folder, with the truth beside. */
 export function injectErrorsCommand(): Command {

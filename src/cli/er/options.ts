@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { type Parameters, readParameters } from '../../apps/entity-resolution/settings.ts';
 import { UserError } from '../../base/errors.ts';
-import { countOption, type VerbOption } from '../verb.ts';
+import { threadsSchema, type VerbOption } from '../verb.ts';
 
 /** Options that several verbs share, each with the schema that reads it. */
 export const inOption: VerbOption = { flags: '--in <folder>', help: 'run folder (facilities/, metadata/)', required: true };
@@ -20,14 +20,12 @@ export const modelOption: VerbOption = {
   help: '"evidence" (comes with the package) or a model file',
   default: 'evidence',
 };
-export const threadsOption: VerbOption = { flags: '--threads <count>', help: 'threads (default: all cores)' };
 export const demographicsOption: VerbOption = {
   flags: '--demographics <kind>',
   help: 'learned | em: demographic weights from the model, or unsupervised from this data alone',
 };
 
 export const folderSchema = z.string().min(1);
-export const threadsSchema = countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' }).optional();
 const paramsSchema = z.string().optional();
 const demographicsSchema = z.enum(['learned', 'em']).optional();
 

@@ -6,17 +6,8 @@ import { resolve, resolvedFiles } from '../../apps/entity-resolution/resolve.ts'
 import { openSession } from '../../apps/entity-resolution/session.ts';
 import { writeFolder } from '../../base/files.ts';
 import { thousands } from '../../base/text.ts';
-import { verb } from '../verb.ts';
-import {
-  chosenParameters,
-  demographicsOption,
-  inOption,
-  modelOption,
-  modelShape,
-  outOption,
-  paramsOption,
-  threadsOption,
-} from './options.ts';
+import { threadsOption, verb } from '../verb.ts';
+import { chosenParameters, demographicsOption, inOption, modelOption, modelShape, outOption, paramsOption } from './options.ts';
 
 const schema = z.strictObject(modelShape);
 

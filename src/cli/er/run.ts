@@ -4,17 +4,8 @@ import { z } from 'zod';
 
 import { type RunResult, run } from '../../apps/entity-resolution/run.ts';
 import { duration, thousands } from '../../base/text.ts';
-import { verb } from '../verb.ts';
-import {
-  chosenParameters,
-  demographicsOption,
-  inOption,
-  modelOption,
-  modelShape,
-  outOption,
-  paramsOption,
-  threadsOption,
-} from './options.ts';
+import { threadsOption, verb } from '../verb.ts';
+import { chosenParameters, demographicsOption, inOption, modelOption, modelShape, outOption, paramsOption } from './options.ts';
 
 const schema = z.strictObject(modelShape);
 

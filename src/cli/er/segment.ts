@@ -5,17 +5,8 @@ import { duration, thousands } from '../../base/text.ts';
 import { parseSettings, present, readConfigFile } from '../../synth/config.ts';
 import { segment } from '../../synth/segment.ts';
 import { segmentSettings } from '../../synth/settings.ts';
-import { verb } from '../verb.ts';
-import {
-  configOption,
-  folderKeys,
-  folderOptions,
-  folders,
-  maybeThreads,
-  optionalNumber,
-  threadsKey,
-  threadsOption,
-} from './synth-options.ts';
+import { threadsOption, verb } from '../verb.ts';
+import { configOption, folderKeys, folderOptions, folders, maybeThreads, optionalNumber, threadsKey } from './synth-options.ts';
 
 /** `clinfuse er segment`: one population's records spread over facilities. */
 export function segmentCommand(): Command {

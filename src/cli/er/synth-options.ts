@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { UserError } from '../../base/errors.ts';
-import { countOption, numberOption, type VerbOption } from '../verb.ts';
+import { numberOption, threadsSchema, type VerbOption } from '../verb.ts';
 
 /** Options of the verbs that make data. Older scripts say `--input` and `--output`: still understood, no longer shown. */
 export const folderOptions = (input: string, output: string): readonly VerbOption[] => [
@@ -12,11 +12,10 @@ export const folderOptions = (input: string, output: string): readonly VerbOptio
 ];
 
 export const configOption: VerbOption = { flags: '--config <file>', help: 'YAML settings, as a run_config.yaml; flags come on top' };
-export const threadsOption: VerbOption = { flags: '--threads <count>', help: 'threads (default: all cores)' };
 
 const folder = z.string().min(1).optional();
 export const folderKeys = { in: folder, out: folder, input: folder, output: folder };
-export const threadsKey = { threads: countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' }).optional() };
+export const threadsKey = { threads: threadsSchema };
 export const optionalNumber = numberOption.optional();
 
 /** The two folders, whichever way they were named. */

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { type DedupeResult, dedupe } from '../../apps/linkage/dedupe.ts';
 import { UserError } from '../../base/errors.ts';
 import { thousands } from '../../base/text.ts';
-import { threadsOption, threadsSchema } from '../er/options.ts';
-import { verb } from '../verb.ts';
+
+import { threadsOption, threadsSchema, verb } from '../verb.ts';
 import { clusterThresholdSchema, fileSchema, peopleOption, tellTraining, thresholdOption, thresholdSchema } from './options.ts';
 
 const schema = z.strictObject({

@@ -3,8 +3,8 @@ import { z } from 'zod';
 
 import { predict } from '../../apps/linkage/predict.ts';
 import { thousands } from '../../base/text.ts';
-import { threadsOption, threadsSchema } from '../er/options.ts';
-import { verb } from '../verb.ts';
+
+import { threadsOption, threadsSchema, verb } from '../verb.ts';
 import { fileSchema, peopleOption, thresholdOption, thresholdSchema } from './options.ts';
 
 const schema = z.strictObject({ in: fileSchema, model: fileSchema, out: fileSchema, threshold: thresholdSchema, threads: threadsSchema });

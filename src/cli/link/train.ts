@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 
 import { train } from '../../apps/linkage/train.ts';
-import { threadsOption, threadsSchema } from '../er/options.ts';
-import { verb } from '../verb.ts';
+
+import { threadsOption, threadsSchema, verb } from '../verb.ts';
 import { fileSchema, peopleOption, tellTraining } from './options.ts';
 
 const schema = z.strictObject({ in: fileSchema, settings: fileSchema, out: fileSchema, threads: threadsSchema });
