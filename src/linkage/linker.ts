@@ -16,8 +16,6 @@ import { levelRarity, levelWeights, undecidedComparisons } from './weights.ts';
 import { createPool, type Pool } from './workers.ts';
 import { type WriteOptions, writePairs } from './write-pairs.ts';
 
-export type { Candidates };
-
 export type LinkerOptions = {
   readonly db: Database;
   /** Table or view of records. */

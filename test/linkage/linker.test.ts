@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Progress } from '../../src/base/progress.ts';
-import { type Candidates, Linker } from '../../src/linkage/linker.ts';
+import type { Candidates } from '../../src/linkage/candidates.ts';
+import { Linker } from '../../src/linkage/linker.ts';
 import type { BlockingRule, Comparison, LinkageSettings } from '../../src/linkage/settings.ts';
 import { readSplinkJson, ruleSql } from '../../src/linkage/splink-json.ts';
 import type { TrainingPlan } from '../../src/linkage/training.ts';

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { writeText } from '../../base/files.ts';
 import { type Progress, silent, timed } from '../../base/progress.ts';
+import { truePairCount } from '../../evaluation/pairwise.ts';
 import { type PairRules, strictRules } from '../../evidence/fusion.ts';
 import { type EvidenceModel, writeEvidenceModel } from '../../evidence/model-file.ts';
 import { patientFolds } from '../../evidence/train.ts';
@@ -66,7 +67,7 @@ export async function trainEvidence(options: TrainEvidenceOptions): Promise<Trai
       damage: data.damage,
       records: data.recordCount,
       patients: data.patientCount,
-      truePairs: countTruePairs(data),
+      truePairs: truePairCount(data.patients),
     },
     seed,
     command,
@@ -126,14 +127,8 @@ function metadataOf(data: EvidenceData, { seed, command }: { readonly seed: numb
     damage: data.damage,
     records: data.recordCount,
     patients: data.patientCount,
-    truePairs: countTruePairs(data),
+    truePairs: truePairCount(data.patients),
     seed,
     command,
   };
-}
-
-function countTruePairs({ patients }: EvidenceData): number {
-  const sizes = new Map<number, number>();
-  for (const patient of patients) sizes.set(patient, (sizes.get(patient) ?? 0) + 1);
-  return [...sizes.values()].reduce((sum, size) => sum + (size * (size - 1)) / 2, 0);
 }
