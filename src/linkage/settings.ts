@@ -4,7 +4,7 @@
 import { z } from 'zod';
 
 import { UserError } from '../base/errors.ts';
-import { nearest } from '../base/text.ts';
+import { requireColumns } from '../sql/columns.ts';
 import { columnsOf, normaliseExpression, pairColumnsOf } from './sql-text.ts';
 
 /**
@@ -170,15 +170,7 @@ export function settingsFault(issue: { readonly path: readonly PropertyKey[]; re
  * @throws UserError `linkage.column` with the nearest column
  */
 export function checkColumns(settings: LinkageSettings, tableColumns: readonly string[]): void {
-  const known = new Set(tableColumns.map((name) => name.toLowerCase()));
-  for (const column of settingsColumns(settings)) {
-    if (known.has(column.toLowerCase())) continue;
-    const near = nearest(column, tableColumns);
-    throw new UserError(
-      'linkage.column',
-      `linkage: column not found: ${column}; ${near ? `did you mean ${near}?` : `table has: ${tableColumns.join(', ')}`}`,
-    );
-  }
+  requireColumns(settingsColumns(settings), tableColumns, { part: 'linkage', code: 'linkage.column' });
 }
 
 function settingsColumns({ uniqueId, source, comparisons, blockingRules, retain = [] }: LinkageSettings): string[] {

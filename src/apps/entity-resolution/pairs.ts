@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import { logit } from '../../base/statistics.ts';
+import { requireColumns } from '../../sql/columns.ts';
 import { type Database, literal, readingFile } from '../../sql/duckdb.ts';
 
 /** Candidate pairs with what the two evidences say of them; arrays of equal length, `left < right`. */
@@ -18,12 +19,11 @@ export type ScoredPairs = {
 };
 
 /** Columns of a file, as the message of a missing one names them. */
-async function requireColumns(db: Database, file: string, wanted: readonly string[], stage: string): Promise<Set<string>> {
+async function columnsOf(db: Database, file: string, wanted: readonly string[], stage: string): Promise<Set<string>> {
   if (!existsSync(file)) throw new UserError('stage.missing', `${stage}: file not found: ${file}; run the stage that writes it first`);
-  const names = new Set((await readingFile(file, () => db.describe(literal(file)))).map(({ name }) => name));
-  const missing = wanted.find((name) => !names.has(name));
-  if (missing) throw new UserError('stage.column', `${stage}: column missing: ${missing} in ${file}; table has: ${[...names].join(', ')}`);
-  return names;
+  const names = (await readingFile(file, () => db.describe(literal(file)))).map(({ name }) => name);
+  requireColumns(wanted, names, { part: stage, code: 'stage.column', file });
+  return new Set(names);
 }
 
 /** A table of pairs by record id, as record numbers with the smaller one left. */
@@ -38,7 +38,7 @@ const numbered = (file: string, columns: string) => `
  */
 export async function readCandidates(db: Database, resolved: string): Promise<ScoredPairs> {
   const file = join(resolved, 'features.parquet');
-  const names = await requireColumns(db, file, ['record_id_1', 'record_id_2', 'match_weight'], 'resolved');
+  const names = await columnsOf(db, file, ['record_id_1', 'record_id_2', 'match_weight'], 'resolved');
   const demographic = names.has('demographic_log_odds') ? 'demographic_log_odds' : `match_weight * ${Math.LN2}`;
   return readingFile(file, () => db.columns(numbered(file, `cast(${demographic} as DOUBLE) as demographic`)));
 }
@@ -52,7 +52,7 @@ const roundedFloor = 1e-4;
  */
 export async function addPredictions(db: Database, pairs: ScoredPairs, inferred: string): Promise<ScoredPairs> {
   const file = join(inferred, 'predictions.parquet');
-  const names = await requireColumns(db, file, ['record_id_1', 'record_id_2', 'prediction'], 'inferred');
+  const names = await columnsOf(db, file, ['record_id_1', 'record_id_2', 'prediction'], 'inferred');
   const sure = (confidence: string) => `case when prediction = 1 then ${confidence} else 1 - ${confidence} end`;
   const own = names.has('clinical_log_odds');
   const value = own ? 'clinical_log_odds' : names.has('confidence') ? sure('confidence') : sure(String(1 / (1 + Math.exp(-2))));

@@ -1,7 +1,7 @@
 import { UserError } from '../../base/errors.ts';
 import { writeFile } from '../../base/files.ts';
-import { nearest } from '../../base/text.ts';
 import { connectedComponents } from '../../linkage/cluster.ts';
+import { requireColumns } from '../../sql/columns.ts';
 import { quote, readingFile } from '../../sql/duckdb.ts';
 import { writeMembership } from './clusters.ts';
 import { loadTable, refuseSamePlace } from './input.ts';
@@ -32,14 +32,9 @@ export async function cluster({ pairsFile, out, threshold, id, source }: Cluster
   await loadTable(db, pairsFile, 'pairs');
   const names = (await db.describe('pairs')).map(({ name }) => name);
   const keys = [...(source ? [source] : []), id];
-  for (const column of ['match_probability', ...keys.flatMap((key) => [`${key}_l`, `${key}_r`])]) {
-    if (names.includes(column)) continue;
-    const near = nearest(column, names);
-    throw new UserError(
-      'linkage.column',
-      `cluster: column not found: ${column} in ${pairsFile}; ${near ? `did you mean ${near}? ` : ''}--id names the id column without _l`,
-    );
-  }
+  const sided = keys.flatMap((key) => [`${key}_l`, `${key}_r`]);
+  const hint = '--id names the id column without _l';
+  requireColumns(['match_probability', ...sided], names, { part: 'cluster', code: 'linkage.column', file: pairsFile, hint });
   const missing = await db.value<number>(
     `select count(*) from pairs where ${keys.map((key) => `${quote(`${key}_l`)} is null or ${quote(`${key}_r`)} is null`).join(' or ')}`,
   );

@@ -1,8 +1,8 @@
 import { UserError } from '../../base/errors.ts';
-import { nearest } from '../../base/text.ts';
 import { type BCubed, bCubed } from '../../evaluation/b-cubed.ts';
 import { type ClusterMetrics, clusterMetrics } from '../../evaluation/clusters.ts';
 import { type Pairwise, pairwiseFromClusters } from '../../evaluation/pairwise.ts';
+import { requireColumns } from '../../sql/columns.ts';
 import { type Database, quote } from '../../sql/duckdb.ts';
 import { loadTable } from './input.ts';
 import { openStore, peopleTable } from './session.ts';
@@ -65,13 +65,6 @@ export async function evaluate({ clustersFile, file, labels }: EvaluateOptions):
 
 async function columnsOf(db: Database, table: string, wanted: readonly string[], file: string): Promise<string[]> {
   const names = (await db.describe(table)).map(({ name }) => name);
-  for (const column of wanted) {
-    if (names.includes(column)) continue;
-    const near = nearest(column, names);
-    throw new UserError(
-      'evaluation.column',
-      `evaluate: column not found: ${column} in ${file}; ${near ? `did you mean ${near}?` : `it has: ${names.join(', ')}`}`,
-    );
-  }
+  requireColumns(wanted, names, { part: 'evaluate', code: 'evaluation.column', file });
   return names;
 }
