@@ -128,7 +128,7 @@ function* growing(scratch: string): Generator<Row> {
 }
 
 function job(folder: string, out: string, ...more: readonly string[]) {
-  return clinfuse<Run>('run', '--in', folder, '--out', out, ...more);
+  return clinfuse<Run>('er', 'run', '--in', folder, '--out', out, ...more);
 }
 
 function readJson<T>(...path: readonly string[]): T {

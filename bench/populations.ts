@@ -27,7 +27,7 @@ const codes: Readonly<Record<string, string>> = { Massachusetts: 'MA' };
 /** Folder of the population's CSV files; generated when absent (minutes). */
 export function csvFolder({ people, seed, state }: Population): string {
   const home = join(cache, 'bench', `synthea-${codes[state]}-${people}-${seed}`);
-  if (!existsSync(home)) clinfuse('generate', '--population', people, '--seed', seed, '--state', state, '--out', home);
+  if (!existsSync(home)) clinfuse('er', 'generate', '--population', people, '--seed', seed, '--state', state, '--out', home);
   return join(home, 'csv');
 }
 
@@ -41,17 +41,17 @@ export function runFolders(population: Population) {
   return { ...folders, home };
 }
 
-export const ingest = (population: Population, out: string) => clinfuse('ingest', '--in', csvFolder(population), '--out', out);
+export const ingest = (population: Population, out: string) => clinfuse('er', 'ingest', '--in', csvFolder(population), '--out', out);
 
 export function segment({ augment }: Population, input: string, out: string) {
   const { seed, confusablePercent } = parameters[augment]!.segment;
-  return clinfuse('segment', '--in', input, '--out', out, '--assignment-seed', seed, '--confusable-pct', confusablePercent);
+  return clinfuse('er', 'segment', '--in', input, '--out', out, '--assignment-seed', seed, '--confusable-pct', confusablePercent);
 }
 
 export function injectErrors({ augment }: Population, input: string, out: string) {
   const { seed, minErrors, maxErrors, weights } = parameters[augment]!.inject;
   const words = ['--error-seed', seed, '--min-errors', minErrors, '--max-errors', maxErrors, '--error-weights', JSON.stringify(weights)];
-  return clinfuse('inject-errors', '--in', input, '--out', out, ...words);
+  return clinfuse('er', 'inject-errors', '--in', input, '--out', out, ...words);
 }
 
 function runName({ people, seed, state }: Population): string {

@@ -14,9 +14,32 @@ import { referenceSettings, referenceTraining } from '../src/linkage/presets.ts'
 import { toSplinkJson } from '../src/linkage/splink-json.ts';
 import { loadTruth, truthLabels } from '../src/records/truth.ts';
 import { Database, literal } from '../src/sql/duckdb.ts';
+import { fastest, type Measured } from './clinfuse.ts';
 import { cache } from './populations.ts';
 
 type Linked = { readonly version: string; readonly bestF1: number; readonly seconds: number };
+
+export type SplinkSaid = {
+  readonly splink: string;
+  readonly pairs: number;
+  readonly load_s: number;
+  readonly train_s: number;
+  readonly predict_s: number;
+  readonly cluster_s: number;
+  readonly peak_mb: number;
+};
+
+/** Runs bench/peers/splink-link.py in a process of its own; nothing where that Splink is not installed (bench/peers/setup.sh). */
+export function splink(major: 4 | 5, ...words: readonly (string | number)[]): Measured<SplinkSaid> | undefined {
+  const python = join(cache, 'peers', `splink${major}`, 'bin', 'python');
+  if (!existsSync(python)) return undefined;
+  const start = performance.now();
+  const run = spawnSync(python, [join(import.meta.dirname, 'peers', 'splink-link.py'), ...words.map(String)], { encoding: 'utf8' });
+  const seconds = (performance.now() - start) / 1000;
+  if (run.status !== 0) throw new Error(`bench: splink ${major}: ${run.stderr.slice(-2000)}`);
+  const output = JSON.parse(run.stdout.trim().split('\n').at(-1)!) as SplinkSaid;
+  return { output, seconds, peakMb: output.peak_mb };
+}
 
 /** Kept pairs at P >= 1e-4, clusters at P >= 0.95: both engines do the same work. */
 const [threshold, clusterAt] = [1e-4, 0.95];
@@ -36,20 +59,9 @@ export async function measureSplink(folder: string, scratch: string) {
     return bestGridThreshold({ scores: probability, isTrue, totalTrue: truePairCount(truth) }).f1;
   };
   const peer = async (major: 4 | 5): Promise<Linked | undefined> => {
-    const python = join(cache, 'peers', `splink${major}`, 'bin', 'python');
-    if (!existsSync(python)) return undefined;
     const out = join(scratch, `splink${major}.parquet`);
-    const script = join(import.meta.dirname, 'peers', 'splink-link.py');
-    const words = [script, records, model, out, '--threshold', String(threshold), '--cluster', String(clusterAt)];
-    const run = spawnSync(python, words, { encoding: 'utf8' });
-    if (run.status !== 0) throw new Error(`bench: splink ${major}: ${run.stderr.slice(-2000)}`);
-    const said = JSON.parse(run.stdout.trim().split('\n').at(-1)!) as {
-      splink: string;
-      load_s: number;
-      train_s: number;
-      predict_s: number;
-      cluster_s: number;
-    };
+    const said = splink(major, model, out, records, '--threshold', threshold, '--cluster-threshold', clusterAt)?.output;
+    if (!said) return undefined;
     const pairs = await session.db.columns<{ l: Int32Array; r: Int32Array; p: Float64Array }>(`
       select a.row as l, b.row as r, match_probability as p from ${literal(out)}
       join records a on a.record_id = record_id_l join records b on b.record_id = record_id_r`);
@@ -63,12 +75,14 @@ export async function measureSplink(folder: string, scratch: string) {
     mine.push(await ourLinkage(records));
     theirs.push(await peer(5));
   }
-  const fastest = (runs: readonly (Linked | undefined)[]) =>
-    runs.filter((run) => run !== undefined).sort((a, b) => a.seconds - b.seconds)[0];
+  const fastestOf = (runs: readonly (Linked | undefined)[]) => {
+    const done = runs.filter((run) => run !== undefined);
+    return done.length > 0 ? fastest(done) : undefined;
+  };
   const { pairs } = mine[0]!;
   const probability = pairs.matchWeight.map((weight) => sigmoid(weight * Math.LN2));
   const seconds = Math.min(...mine.map((run) => run.seconds));
-  return { ours: { bestF1: score(pairs.left, pairs.right, probability), seconds }, splink4, splink5: fastest(theirs) };
+  return { ours: { bestF1: score(pairs.left, pairs.right, probability), seconds }, splink4, splink5: fastestOf(theirs) };
 }
 
 /** From a Parquet file of records to clusters, in an engine opened for it. */
