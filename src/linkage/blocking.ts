@@ -12,18 +12,11 @@
 import { UserError } from '../base/errors.ts';
 import { thousands } from '../base/text.ts';
 import { type Encoder, shared } from './encode.ts';
+import type { RuleSource } from './pair-source.ts';
 import { type BlockingRule, ruleName } from './settings.ts';
 
 /** One rule made ready: records lined up by group. */
-export type Blocks = {
-  readonly name: string;
-  /** Group of each record, -1 for none. */
-  readonly groups: Int32Array;
-  /** Records by group, ascending within each. */
-  readonly order: Int32Array;
-  /** Group g is `order[starts[g] .. starts[g + 1])`. */
-  readonly starts: Int32Array;
-};
+export type Blocks = Extract<RuleSource, { readonly kind: 'groups' }> & { readonly name: string };
 
 /** How many pairs a rule produces by itself, and its largest blocks (sizes only: their values may be patient data). */
 export type RuleCount = {
@@ -33,9 +26,6 @@ export type RuleCount = {
   readonly largest: readonly { readonly records: number; readonly pairs: number }[];
 };
 
-/** A share of the work: left members [from, until) of groups [group, groupUntil) of one rule; from and until only for a single cut group. */
-export const taskWidth = 5;
-
 /** Encodes a rule's expressions and lines the records up. */
 export async function buildBlocks(encoder: Encoder, rule: BlockingRule): Promise<Blocks> {
   let groups: Int32Array | undefined;
@@ -43,38 +33,51 @@ export async function buildBlocks(encoder: Encoder, rule: BlockingRule): Promise
   for (const expression of rule.on) {
     const { codes, valueCount } = await encoder.codes(expression);
     if (groups === undefined) [groups, count] = [codes, valueCount];
-    else ({ groups, count } = combine(groups, codes, valueCount));
+    else ({ groups, count } = combine(groups, count, codes, valueCount));
   }
-  return { name: ruleName(rule), groups: groups!, ...lineUp(groups!, count) };
+  return { kind: 'groups', name: ruleName(rule), groups: groups!, ...lineUp(groups!, count) };
 }
 
 /** All records in one group: every pair. */
 export function wholeBlock(recordCount: number): Blocks {
   const groups = shared(recordCount);
-  return { name: 'all pairs', groups, ...lineUp(groups, 1) };
+  return { kind: 'groups', name: 'all pairs', groups, ...lineUp(groups, 1) };
 }
 
-/** Numbers the pairs (group, code) that occur, in order of their first record. */
-function combine(groups: Int32Array, codes: Int32Array, valueCount: number): { readonly groups: Int32Array; readonly count: number } {
+/** Numbers the pairs (group, code) that occur: lined up by code, then stably by group, equal ones lie side by side. */
+function combine(
+  groups: Int32Array,
+  count: number,
+  codes: Int32Array,
+  valueCount: number,
+): { readonly groups: Int32Array; readonly count: number } {
+  const { order } = lineUp(groups, count, lineUp(codes, valueCount).order);
   const joint = shared(groups.length).fill(-1);
-  const numbers = new Map<number, number>();
-  for (let record = 0; record < groups.length; record++) {
-    if (groups[record]! < 0 || codes[record]! < 0) continue;
-    const key = groups[record]! * valueCount + codes[record]!;
-    let number = numbers.get(key);
-    if (number === undefined) numbers.set(key, (number = numbers.size));
+  let [number, group, code] = [-1, -1, -1];
+  for (const record of order) {
+    if (groups[record] !== group || codes[record] !== code) {
+      group = groups[record]!;
+      code = codes[record]!;
+      number += 1;
+    }
     joint[record] = number;
   }
-  return { groups: joint, count: numbers.size };
+  return { groups: joint, count: number + 1 };
 }
 
-function lineUp(groups: Int32Array, count: number): { readonly order: Int32Array; readonly starts: Int32Array } {
+/** Counting sort by group of all records, or of some in their order; without a group means left out. */
+function lineUp(groups: Int32Array, count: number, records?: Int32Array): { readonly order: Int32Array; readonly starts: Int32Array } {
+  const size = records?.length ?? groups.length;
   const starts = shared(count + 1);
-  for (const group of groups) if (group >= 0) starts[group + 1]! += 1;
+  for (let i = 0; i < size; i++) {
+    const group = groups[records ? records[i]! : i]!;
+    if (group >= 0) starts[group + 1]! += 1;
+  }
   for (let group = 0; group < count; group++) starts[group + 1]! += starts[group]!;
   const order = shared(starts[count]!);
   const next = starts.slice();
-  for (let record = 0; record < groups.length; record++) {
+  for (let i = 0; i < size; i++) {
+    const record = records ? records[i]! : i;
     const group = groups[record]!;
     if (group >= 0) order[next[group]!++] = record;
   }
@@ -121,54 +124,4 @@ export function guardBlocks({ rule, largest }: RuleCount, maxBlockPairs: number)
     `linkage: blocking rule explodes: ${rule}: one value is shared by ${thousands(first.records)} records, ${thousands(first.pairs)} pairs; ` +
       `add a column to the rule, clear the value, or raise maxBlockPairs (${thousands(maxBlockPairs)})`,
   );
-}
-
-/** Cuts rules into tasks of about `pairsPerTask` pairs: rows of [rule, group, groupUntil, from, until]. */
-export function planTasks(rules: readonly Blocks[], pairsPerTask: number): Int32Array {
-  const tasks: number[] = [];
-  rules.forEach(({ starts }, rule) => {
-    let first = 0;
-    let gathered = 0;
-    const groupCount = starts.length - 1;
-    const flush = (until: number) => {
-      if (gathered > 0) tasks.push(rule, first, until, 0, -1);
-      [first, gathered] = [until, 0];
-    };
-    for (let group = 0; group < groupCount; group++) {
-      const size = starts[group + 1]! - starts[group]!;
-      const pairs = (size * (size - 1)) / 2;
-      if (pairs > 2 * pairsPerTask) {
-        flush(group);
-        cutGroup(tasks, rule, group, size, pairsPerTask);
-        first = group + 1;
-        continue;
-      }
-      gathered += pairs;
-      if (gathered >= pairsPerTask) flush(group + 1);
-    }
-    flush(groupCount);
-  });
-  const plan = shared(tasks.length);
-  plan.set(tasks);
-  return plan;
-}
-
-function cutGroup(tasks: number[], rule: number, group: number, size: number, pairsPerTask: number): void {
-  let from = 0;
-  let gathered = 0;
-  for (let left = 0; left < size; left++) {
-    gathered += size - 1 - left;
-    if (gathered < pairsPerTask && left + 1 < size) continue;
-    tasks.push(rule, group, group + 1, from, left + 1);
-    [from, gathered] = [left + 1, 0];
-  }
-}
-
-/** Group numbers of all rules side by side, one row per record: what exclusion by earlier rules reads. */
-export function packGroups(rules: readonly Blocks[], recordCount: number): Int32Array {
-  const packed = shared(rules.length * recordCount);
-  rules.forEach(({ groups }, rule) => {
-    for (let record = 0; record < recordCount; record++) packed[record * rules.length + rule] = groups[record]!;
-  });
-  return packed;
 }

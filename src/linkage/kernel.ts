@@ -62,15 +62,23 @@ export type LevelOf = (left: number, right: number) => number;
 
 /** Makes the functions that say which level a pair is on, one per comparison. */
 export function compileLevels(data: KernelData): readonly LevelOf[] {
+  return data.comparisons.map((_, c) => compileLevelsFrom(data, c, 0));
+}
+
+/** The same for one comparison and pairs that are on none of its levels before `first`. */
+export function compileLevelsFrom(data: KernelData, comparison: number, first: number): LevelOf {
   const measures = new Map<string, (left: number, right: number) => number>();
-  return data.comparisons.map(({ levels }) => {
-    const tests = levels.map((level) => compile(level, data, measures));
-    const last = tests.length - 1;
-    return (left, right) => {
-      for (let level = 0; level < last; level++) if (tests[level]!(left, right) === 1) return level;
-      return last;
-    };
-  });
+  const tests = data.comparisons[comparison]!.levels.map((level) => compile(level, data, measures));
+  const last = tests.length - 1;
+  return (left, right) => {
+    for (let level = first; level < last; level++) if (tests[level]!(left, right) === 1) return level;
+    return last;
+  };
+}
+
+/** Whether a condition holds for a pair: 1 yes, 0 unknown, -1 no. */
+export function compileCondition(condition: KernelCondition, data: KernelData): (left: number, right: number) => -1 | 0 | 1 {
+  return compile(condition, data, new Map());
 }
 
 function compile(condition: KernelCondition, data: KernelData, measures: Map<string, (left: number, right: number) => number>): Test {

@@ -3,12 +3,14 @@
 import { UserError } from '../base/errors.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import type { Database } from '../sql/duckdb.ts';
-import { type Blocks, buildBlocks, countBlocks, guardBlocks, packGroups, planTasks, type RuleCount } from './blocking.ts';
+import { type Blocks, buildBlocks, countBlocks, guardBlocks, type RuleCount } from './blocking.ts';
 import type { Candidates } from './candidates.ts';
 import { Encoder } from './encode.ts';
 import type { KernelData } from './kernel.ts';
+import { createPairSource, type PairSource } from './pair-source.ts';
 import { prepareKernel } from './prepare.ts';
-import { type KernelJob, type PairSource, rarityShifts, shiftOf } from './score.ts';
+import { rarityShifts, shiftOf } from './rarity.ts';
+import type { KernelJob } from './score.ts';
 import { type BlockingRule, checkColumns, gammasOf, type LinkageSettings, parseSettings } from './settings.ts';
 import { decideLevels } from './sql-path.ts';
 import { type TrainingPlan, type TrainingReport, trainModel, type Workshop } from './training.ts';
@@ -26,9 +28,6 @@ export type LinkerOptions = {
   /** A blocking rule is refused when one of its blocks alone holds more pairs. */
   readonly maxBlockPairs?: number;
 };
-
-/** Work is handed to threads in shares of about this many pairs. */
-const pairsPerTask = 50_000;
 
 /** Probabilistic linkage of one table (Fellegi and Sunter 1969). A resource: close it, or let `await using` do so. */
 export class Linker implements AsyncDisposable {
@@ -169,8 +168,6 @@ export class Linker implements AsyncDisposable {
       pairs += count.pairs;
       blocks.push(made);
     }
-    const next = new Int32Array(new SharedArrayBuffer(4));
-    const tasks = planTasks(blocks, pairsPerTask);
-    return { source: { blocks, packedGroups: packGroups(blocks, this.recordCount), tasks, next }, pairs };
+    return { source: createPairSource(blocks, origin ? { origin } : {}), pairs };
   }
 }

@@ -15,7 +15,8 @@ import { type EmComparison, type EmResult, estimateM, type Patterns } from './em
 import type { Encoder } from './encode.ts';
 import { samplePairs as drawPairs, estimateU } from './estimate-u.ts';
 import { compileLevels, type KernelData } from './kernel.ts';
-import { type PairSource, rarityShifts, shiftOf } from './score.ts';
+import type { PairSource } from './pair-source.ts';
+import { rarityShifts, shiftOf } from './rarity.ts';
 import {
   type BlockingRule,
   type Comparison,
@@ -112,7 +113,8 @@ async function deterministicPrior(
 ): Promise<number> {
   if (!(recall > 0 && recall <= 1)) throw new UserError('linkage.recall', `linkage: recall not in (0, 1]: ${recall}`);
   const { source, pairs } = await pairSource(rules);
-  const found = (await pool.run({ data, source, job: { kind: 'list' }, pairs })).left.length;
+  const { counts } = await pool.run({ data, source, job: { kind: 'count', active: [], rarity: [] }, pairs });
+  const found = counts[0] ?? 0;
   const whole = countBlocks(wholeBlock(encoder.recordCount), data.source).pairs;
   const prior = found / recall / Math.max(1, whole);
   if (found > 0 && prior < 1) return prior;

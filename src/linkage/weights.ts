@@ -1,6 +1,6 @@
 // Parameters as the kernel adds them up: log2 Bayes factors by comparison and level, and what the rarity of a shared value is measured against.
 
-import type { Rarity } from './score.ts';
+import type { Rarity } from './rarity.ts';
 import { type Comparison, defaultProbability, exactLevelOf, gammasOf, type LinkageSettings, needsSql } from './settings.ts';
 
 /** m or u of a level, or what it starts from when neither given nor trained. */

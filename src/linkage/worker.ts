@@ -1,26 +1,19 @@
-// One worker thread of the kernel: takes tasks until none is left, sends back what it found.
+// One worker thread of the kernel: for each job it is given, takes tasks until none is left and sends back what it found.
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 
 import type { KernelData } from './kernel.ts';
-import { type KernelJob, type PairSource, startJob } from './score.ts';
+import type { PairSource } from './pair-source.ts';
+import { type KernelJob, startJob } from './score.ts';
 
-const { data, source, job } = workerData as { data: KernelData; source: PairSource; job: KernelJob };
-const running = startJob(data, source, job);
-while (running.step());
-const result = running.result();
-const buffers = [
-  result.left,
-  result.right,
-  result.weight,
-  result.rule,
-  result.patterns,
-  result.counts,
-  result.shiftedPattern,
-  result.shift,
-  ...result.levels,
-];
-parentPort!.postMessage(
-  result,
-  buffers.map((array) => array.buffer as ArrayBuffer),
-);
+parentPort!.on('message', ({ data, source, job }: { data: KernelData; source: PairSource; job: KernelJob }) => {
+  const running = startJob(data, source, job);
+  while (running.step());
+  const result = running.result();
+  const { left, right, weight, rule, patterns, counts, shiftedPattern, shift, levels } = result;
+  const arrays = [left, right, weight, rule, patterns, counts, shiftedPattern, shift, ...levels];
+  parentPort!.postMessage(
+    result,
+    arrays.map(({ buffer }) => buffer as ArrayBuffer),
+  );
+});

@@ -4,9 +4,10 @@ import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
-import { taskWidth } from './blocking.ts';
+import type { KernelResult } from './collect.ts';
 import type { KernelData } from './kernel.ts';
-import { type KernelJob, type KernelResult, type PairSource, startJob } from './score.ts';
+import { type PairSource, taskWidth } from './pair-source.ts';
+import { type KernelJob, startJob } from './score.ts';
 
 /** This long this thread works before it lets signals, `stop` and progress have a turn. */
 const turnMs = 40;
@@ -32,24 +33,34 @@ export function createPool({
   readonly threads?: number;
   readonly pairsWorthThreads?: number;
 } = {}): Pool {
+  const idle: Worker[] = [];
   const alive = new Set<Worker>();
   let isStopped = false;
-  const inWorker = (workerData: Pick<PoolRun, 'data' | 'source' | 'job'>) =>
+  const start = (): Worker => {
+    // The file runs as .ts in a checkout and as .js in the package.
+    const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url));
+    alive.add(worker);
+    worker.once('exit', () => alive.delete(worker));
+    return worker;
+  };
+  /** Workers stay between jobs: code that has run hot once stays fast. An idle one does not keep the process alive. */
+  const inWorker = (work: Pick<PoolRun, 'data' | 'source' | 'job'>) =>
     new Promise<KernelResult>((done, failed) => {
-      // The file runs as .ts in a checkout and as .js in the package.
-      const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
-      const worker = new Worker(file, { workerData });
-      alive.add(worker);
-      let result: KernelResult | undefined;
-      worker.once('message', (message: KernelResult) => {
-        result = message;
+      const worker = idle.pop() ?? start();
+      worker.ref();
+      const rest = () => {
+        worker.removeAllListeners('message').removeAllListeners('error').off('exit', gone);
+        worker.unref();
+      };
+      const gone = () => failed(new Error('linkage: stopped before the end'));
+      worker.once('message', (result: KernelResult) => {
+        rest();
+        idle.push(worker);
+        done(result);
       });
       worker.once('error', failed);
-      worker.once('exit', () => {
-        alive.delete(worker);
-        if (result) done(result);
-        else failed(new Error('linkage: stopped before the end'));
-      });
+      worker.once('exit', gone);
+      worker.postMessage(work);
     });
   const inPlace = async ({ data, source, job, pairs, advance = () => {} }: PoolRun): Promise<KernelResult> => {
     const running = startJob(data, source, job);
@@ -70,7 +81,10 @@ export function createPool({
     tell();
     return running.result();
   };
-  const endWorkers = () => Promise.all([...alive].map((worker) => worker.terminate()));
+  const endWorkers = () => {
+    idle.length = 0;
+    return Promise.all([...alive].map((worker) => worker.terminate()));
+  };
   return {
     run: async (work) => {
       if (isStopped) throw new Error('linkage: closed');

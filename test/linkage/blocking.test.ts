@@ -1,18 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import {
-  type Blocks,
-  buildBlocks,
-  countBlocks,
-  guardBlocks,
-  packGroups,
-  planTasks,
-  taskWidth,
-  wholeBlock,
-} from '../../src/linkage/blocking.ts';
+import { type Blocks, buildBlocks, countBlocks, guardBlocks, wholeBlock } from '../../src/linkage/blocking.ts';
 import { Encoder } from '../../src/linkage/encode.ts';
 import type { KernelData } from '../../src/linkage/kernel.ts';
+import { createPairSource, planTasks, taskWidth } from '../../src/linkage/pair-source.ts';
 import type { LinkageSettings } from '../../src/linkage/settings.ts';
 import { createPool } from '../../src/linkage/workers.ts';
 import { Database } from '../../src/sql/duckdb.ts';
@@ -22,29 +14,16 @@ function blocksOf(groups: readonly number[]): Blocks {
   const count = Math.max(-1, ...groups) + 1;
   const members = Array.from({ length: count }, (_, group) => groups.flatMap((one, record) => (one === group ? [record] : [])));
   const starts = Int32Array.from([0, ...members.map((_, g) => members.slice(0, g + 1).flat().length)]);
-  return { name: 'rule', groups: Int32Array.from(groups), order: Int32Array.from(members.flat()), starts };
+  return { kind: 'groups', name: 'rule', groups: Int32Array.from(groups), order: Int32Array.from(members.flat()), starts };
 }
 
 /** Pairs that the kernel visits, with their rule. */
 async function visited(
   rules: readonly Blocks[],
-  recordCount: number,
   options: { readonly pairsPerTask: number; readonly source?: Int32Array; readonly threads?: number },
 ) {
-  const data: KernelData = {
-    codes: [],
-    dictionaryOf: [],
-    dictionaries: [],
-    numbers: [],
-    comparisons: [],
-    ...(options.source ? { source: options.source } : {}),
-  };
-  const source = {
-    blocks: rules,
-    packedGroups: packGroups(rules, recordCount),
-    tasks: planTasks(rules, options.pairsPerTask),
-    next: new Int32Array(new SharedArrayBuffer(4)),
-  };
+  const data: KernelData = { codes: [], dictionaryOf: [], dictionaries: [], numbers: [], comparisons: [] };
+  const source = createPairSource(rules, options.source ? { origin: options.source } : {}, options.pairsPerTask);
   const pool = createPool({ threads: options.threads ?? 1, pairsWorthThreads: 0 });
   const { left, right, rule } = await pool.run({ data, source, job: { kind: 'list' }, pairs: 1 });
   return Array.from(left, (a, p) => [a, right[p]!, rule[p]!]);
@@ -77,7 +56,7 @@ describe('blocking', () => {
       fc.asyncProperty(tables, async ({ rules, sources, pairsPerTask }) => {
         const count = rules[0]!.length;
         const source = sources && Int32Array.from(sources);
-        const found = await visited(rules.map(blocksOf), count, { pairsPerTask, ...(source ? { source } : {}) });
+        const found = await visited(rules.map(blocksOf), { pairsPerTask, ...(source ? { source } : {}) });
         expect(found).toEqual(expected(rules, count, source));
       }),
       { numRuns: 150 },
@@ -106,7 +85,7 @@ describe('blocking', () => {
     });
     expect(shares.reduce((sum, pairs) => sum + pairs, 0)).toBe((count * (count - 1)) / 2);
     expect(Math.max(...shares)).toBeLessThan(12_000);
-    const found = await visited([blocks], count, { pairsPerTask: 10_000, threads: 2 });
+    const found = await visited([blocks], { pairsPerTask: 10_000, threads: 2 });
     expect(found.length).toBe((count * (count - 1)) / 2);
     expect(new Set(found.map(([a, b]) => a! * count + b!)).size).toBe(found.length);
   });
@@ -137,7 +116,7 @@ describe('blocking', () => {
       const encoder = await Encoder.open(db, 'people', settings);
       const city = await buildBlocks(encoder, { on: ['city'] });
       const both = await buildBlocks(encoder, { on: ['city', 'street'] });
-      expect(await visited([both, city], 7, { pairsPerTask: 10 })).toEqual([
+      expect(await visited([both, city], { pairsPerTask: 10 })).toEqual([
         [0, 1, 1],
         [0, 4, 1],
         [1, 4, 0],

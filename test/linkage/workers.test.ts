@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import { packGroups, planTasks, wholeBlock } from '../../src/linkage/blocking.ts';
+import { wholeBlock } from '../../src/linkage/blocking.ts';
 import type { KernelData } from '../../src/linkage/kernel.ts';
-import type { KernelJob, PairSource } from '../../src/linkage/score.ts';
+import { createPairSource, type PairSource } from '../../src/linkage/pair-source.ts';
+import type { KernelJob } from '../../src/linkage/score.ts';
 import { createPool } from '../../src/linkage/workers.ts';
 
 const shared = (values: readonly number[]) => Int32Array.from(values);
@@ -25,16 +26,7 @@ function work(count: number): { readonly data: KernelData; readonly source: Pair
       },
     ],
   };
-  const blocks = wholeBlock(count);
-  return {
-    data,
-    source: {
-      blocks: [blocks],
-      packedGroups: packGroups([blocks], count),
-      tasks: planTasks([blocks], 1000),
-      next: new Int32Array(new SharedArrayBuffer(4)),
-    },
-  };
+  return { data, source: createPairSource([wholeBlock(count)], {}, 1000) };
 }
 const rarity = [[undefined, { log2U: -2, weight: 1, minimumU: 0 }, undefined]];
 const score: KernelJob = { kind: 'score', weights: [Float64Array.of(0, 5, -5)], rarity, prior: 0, threshold: 0, undecided: [] };

@@ -1,0 +1,110 @@
+// Levels of a whole batch of pairs, one comparison at a time, the cheap questions first.
+//
+//   1. quick   missing and equal, from two codes a pair: settles most comparisons of most rules
+//   2. bound   pairs whose values cannot be alike enough for any level in between are on `else`: letter signatures, no text
+//   3. full    what is still open: text is compared
+//
+// A comparison of the common shape (null, equal, then falling limits of one Jaro measure, else) has all three, written out as loops over arrays;
+// any other shape goes through kernel.ts pair by pair.
+//
+// Worked case: last_name, levels null, equal, jaroWinkler 0.92, 0.8, else; pair Smith/Garcia: codes differ; 1 of 5 letters shared, so
+// 0.8 is out of reach: else, without a look at the text.
+
+import { jaroRow, mayReach, raisedByStart } from './jaro-rows.ts';
+import { compileLevelsFrom, type KernelComparison, type KernelData } from './kernel.ts';
+
+/** Level of a pair that is not settled yet. */
+export const open = 255;
+
+/** Sets `levels[k]` of pairs k < count. */
+type Decide = (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array) => void;
+
+export type Decider = {
+  /** Sets the level of every pair, `open` where codes alone do not say. */
+  readonly quick: Decide;
+  /** Settles open pairs that can only be on the last level. Absent when there is no bound. */
+  readonly bound?: Decide;
+  /** Settles all open pairs. */
+  readonly full: Decide;
+};
+
+/** One decider per comparison. Comparisons that the kernel does not decide (no levels) stay open. */
+export function compileDeciders(data: KernelData): readonly Decider[] {
+  return data.comparisons.map((comparison, c) => {
+    const { quickColumn, levels } = comparison;
+    if (levels.length === 0) return { quick: leaveOpen, full: () => {} };
+    const ladder = ladderOf(comparison);
+    if (ladder) return { quick: quickly(data, comparison), ...climbing(data, comparison, ladder) };
+    const levelOf = compileLevelsFrom(data, c, quickColumn < 0 ? 0 : 2);
+    const full: Decide = (left, right, count, found) => {
+      for (let k = 0; k < count; k++) if (found[k] === open) found[k] = levelOf(left[k]!, right[k]!);
+    };
+    return { quick: quickColumn < 0 ? leaveOpen : quickly(data, comparison), full };
+  });
+}
+
+const leaveOpen: Decide = (_left, _right, count, levels) => {
+  levels.fill(open, 0, count);
+};
+
+function quickly(data: KernelData, { quickColumn, nullLevel, exactLevel, levels: all }: KernelComparison): Decide {
+  const codes = data.codes[quickColumn]!;
+  const different = all.length === 3 ? 2 : open;
+  return (left, right, count, levels) => {
+    for (let k = 0; k < count; k++) {
+      const x = codes[left[k]!]!;
+      const y = codes[right[k]!]!;
+      levels[k] = (x | y) < 0 ? nullLevel : x === y ? exactLevel : different;
+    }
+  };
+}
+
+/** Limits of levels 2, 3, ... up to else, all of one Jaro measure of the quick column, falling. */
+type Ladder = { readonly kind: 'jaro' | 'jaroWinkler'; readonly limits: Float64Array };
+
+function ladderOf({ quickColumn, levels }: KernelComparison): Ladder | undefined {
+  if (quickColumn < 0) return undefined;
+  const limits: number[] = [];
+  let kind: Ladder['kind'] | undefined;
+  for (const level of levels.slice(2, -1)) {
+    if (level.kind !== 'jaro' && level.kind !== 'jaroWinkler') return undefined;
+    if (kind !== undefined && kind !== level.kind) return undefined;
+    if (level.left !== quickColumn || level.right !== quickColumn || level.limit >= (limits.at(-1) ?? 2)) return undefined;
+    kind = level.kind;
+    limits.push(level.limit);
+  }
+  return kind && { kind, limits: Float64Array.from(limits) };
+}
+
+function climbing(
+  data: KernelData,
+  { quickColumn, levels: all }: KernelComparison,
+  { kind, limits }: Ladder,
+): Pick<Decider, 'bound' | 'full'> {
+  const codes = data.codes[quickColumn]!;
+  const dictionary = data.dictionaries[data.dictionaryOf[quickColumn]!]!;
+  const last = all.length - 1;
+  const reaches = mayReach(dictionary, kind, limits.at(-1)!);
+  const row = jaroRow(dictionary.table);
+  return {
+    bound: (left, right, count, levels) => {
+      for (let k = 0; k < count; k++) {
+        if (levels[k] === open && !reaches(codes[left[k]!]!, codes[right[k]!]!)) levels[k] = last;
+      }
+    },
+    full: (left, right, count, levels) => {
+      let laidOut = -1;
+      for (let k = 0; k < count; k++) {
+        if (levels[k] !== open) continue;
+        const x = codes[left[k]!]!;
+        const y = codes[right[k]!]!;
+        if (x !== laidOut) row.layOut((laidOut = x));
+        const plain = row.with(y);
+        const value = kind === 'jaro' ? plain : raisedByStart(dictionary.table, plain, x, y);
+        let rung = 0;
+        while (rung < limits.length && value < limits[rung]!) rung++;
+        levels[k] = 2 + rung;
+      }
+    },
+  };
+}

@@ -1,0 +1,127 @@
+// Jaro similarity of one value with many: the first is laid out once, then each of the others is looked up in it.
+//
+// Idea: bit i of `places[byte]` says that the first value holds the byte at place i. Within a batch the left record stays the same for many
+// pairs, so laying it out (and clearing it again) is paid once for all of them. Same greedy matching and the same sums as `jaro` in strings.ts,
+// which takes over beyond 32 bytes.
+//
+// Before that, two whole numbers a value (bounds.ts) and the first four bytes say whether the lowest limit can be reached at all:
+//
+//   jaro-winkler >= t > 0.7 with p equal bytes at the start needs jaro >= (t - 0.1 p) / (1 - 0.1 p), so at least
+//   (3 jaro - 1) / (1/|a| + 1/|b|) shared bytes; a table by both lengths and p holds that number
+//
+// Worked case: t = 0.8, six bytes each, p = 0: jaro >= 0.8, so 5 of 6 bytes must be shared; with p = 4 jaro > 0.7 does, and 4 are enough.
+
+import { bitCount, longestBounded } from './bounds.ts';
+import type { Dictionary } from './kernel.ts';
+import { type ByteTable, jaro, sharedStart } from './strings.ts';
+
+/** Similarity of the value laid out last with another. */
+export type JaroRow = { readonly layOut: (value: number) => void; readonly with: (value: number) => number };
+
+/** One table's values against each other. A row holds what was laid out until the next. */
+export function jaroRow({ bytes, offsets }: ByteTable): JaroRow {
+  const places = new Int32Array(256);
+  const whole: ByteTable = { bytes, offsets };
+  let value = -1;
+  let from = 0;
+  let length = 0;
+  return {
+    layOut: (next) => {
+      if (length <= 32) for (let i = 0; i < length; i++) places[bytes[from + i]!] = 0;
+      value = next;
+      from = offsets[next]!;
+      length = offsets[next + 1]! - from;
+      if (length <= 32) for (let i = 0; i < length; i++) places[bytes[from + i]!]! |= 1 << i;
+    },
+    with: (other) => {
+      const otherFrom = offsets[other]!;
+      const otherLength = offsets[other + 1]! - otherFrom;
+      if (length > 32 || otherLength > 32 || length === 0 || otherLength === 0) return jaro(whole, value, whole, other);
+      const bound = Math.max(0, (Math.max(length, otherLength) >> 1) - 1);
+      let taken = 0;
+      let shared = 0;
+      let moved = 0;
+      let matched = 0;
+      // The window of places that place j of the other may meet: it grows while j <= bound, then slides.
+      let window = bound >= 31 ? -1 : (1 << (bound + 1)) - 1;
+      for (let j = 0; j < otherLength; j++) {
+        const free = places[bytes[otherFrom + j]!]! & window & ~taken;
+        if (free !== 0) {
+          taken |= free & -free;
+          matched |= 1 << j;
+          shared += 1;
+        }
+        window = j < bound ? (window << 1) | 1 : window << 1;
+      }
+      if (shared === 0) return 0;
+      for (let restA = taken, restB = matched; restB !== 0; restB &= restB - 1) {
+        const place = restA & -restA;
+        if ((places[bytes[otherFrom + 31 - Math.clz32(restB & -restB)]!]! & place) === 0) moved += 1;
+        restA ^= place;
+      }
+      return (shared / length + shared / otherLength + (shared - (moved >> 1)) / shared) / 3;
+    },
+  };
+}
+
+/** Whether two values of a dictionary may reach a similarity; false is certain. */
+export type MayReach = (x: number, y: number) => boolean;
+
+const longestTabled = 40;
+
+/** @param limit at least this Jaro (or Jaro-Winkler) similarity */
+export function mayReach(
+  { table, presence, repeats }: Exclude<Dictionary, undefined>,
+  kind: 'jaro' | 'jaroWinkler',
+  limit: number,
+): MayReach {
+  const starts = firstBytes(table);
+  const neededJaro = (start: number) =>
+    kind === 'jaro' || limit <= 0.7 ? limit : Math.max(0.7, (limit - 0.1 * start) / (1 - 0.1 * start));
+  // Rounding may lift the true value by a last bit.
+  const neededShared = (a: number, b: number, start: number) =>
+    Math.max(0, Math.ceil((3 * neededJaro(start) - 1) / (1 / a + 1 / b) - 1e-9));
+  const width = longestTabled + 1;
+  const tabled = new Uint8Array(width * width * 5);
+  for (let a = 1; a <= longestTabled; a++)
+    for (let b = 1; b <= longestTabled; b++)
+      for (let start = 0; start <= 4; start++) tabled[(a * width + b) * 5 + start] = neededShared(a, b, start);
+  return (x, y) => {
+    const repeatsX = repeats[x]!;
+    const repeatsY = repeats[y]!;
+    const lengthX = repeatsX & 255;
+    const lengthY = repeatsY & 255;
+    if (lengthX > longestBounded || lengthY > longestBounded) return true;
+    if (lengthX === 0 || lengthY === 0) return limit <= 0;
+    const presenceX = presence[x]!;
+    const presenceY = presence[y]!;
+    const shared = Math.min(
+      lengthX - bitCount(presenceX & ~presenceY) - bitCount((repeatsX & ~repeatsY) >>> 8),
+      lengthY - bitCount(presenceY & ~presenceX) - bitCount((repeatsY & ~repeatsX) >>> 8),
+    );
+    // Four bytes big end first: equal ones at the start are leading zeros of the difference.
+    const start = Math.clz32(starts[x]! ^ starts[y]!) >> 3;
+    return (
+      shared >=
+      (lengthX <= longestTabled && lengthY <= longestTabled
+        ? tabled[(lengthX * width + lengthY) * 5 + start]!
+        : neededShared(lengthX, lengthY, start))
+    );
+  };
+}
+
+/** The first four bytes of each value as one number; short values end in zeros, which only makes the start look longer. */
+function firstBytes({ bytes, offsets }: ByteTable): Int32Array {
+  return Int32Array.from({ length: offsets.length - 1 }, (_, value) => {
+    const from = offsets[value]!;
+    const length = offsets[value + 1]! - from;
+    let word = 0;
+    for (let i = 0; i < 4; i++) word = (word << 8) | (i < length ? bytes[from + i]! : 0);
+    return word;
+  });
+}
+
+/** Jaro-Winkler from Jaro: raised by up to four equal bytes at the start where it is above 0.7. */
+export function raisedByStart(table: ByteTable, plain: number, x: number, y: number): number {
+  return plain > 0.7 ? plain + sharedStart(table, x, table, y) * 0.1 * (1 - plain) : plain;
+}
