@@ -5,13 +5,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
+import { ownTraining } from './linkage/own-training.ts';
+import { parity } from './linkage/parity.ts';
 import { wholeProcess } from './linkage/whole.ts';
 import type { Row } from './row.ts';
 
 export async function* bench({ quick }: { readonly quick: boolean }): AsyncGenerator<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'clinfuse-bench-'));
   try {
+    yield* parity({ folder, sizes: quick ? [10_000] : [100_000, 1_000_000] });
+    yield* ownTraining({ folder, sizes: quick ? [10_000] : [100_000, 1_000_000] });
     yield* wholeProcess({ folder, quick });
   } finally {
     rmSync(folder, { recursive: true, force: true });

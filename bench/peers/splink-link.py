@@ -1,6 +1,7 @@
 """Runs Splink (4 or 5) on Parquet files of records, so that both engines are measured on the same rows in the same minute.
 
 usage: python splink-link.py MODEL.json OUT.parquet RECORDS.parquet... [--threshold P] [--threads N] [--cluster-threshold P [--clusters FILE]]
+           [--whole-u-sample]
 
 MODEL.json is a Splink model; its extra key "training" ({deterministic_rules, recall, u_max_pairs, em_rules, em_max_pairs}) says how to
 train levels that have no m or u. Prints one JSON line: seconds of each step, pairs kept, version, peak memory.
@@ -24,6 +25,7 @@ parser.add_argument("--threshold", type=float, default=1e-4)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--cluster-threshold", type=float)
 parser.add_argument("--clusters")
+parser.add_argument("--whole-u-sample", action="store_true", help="Splink 5 else stops sampling at 100 pairs on every level")
 options = parser.parse_args()
 logging.disable(logging.WARNING)
 
@@ -54,7 +56,8 @@ if training:
     steps = linker.training
     if "deterministic_rules" in training:
         steps.estimate_probability_two_random_records_match(training["deterministic_rules"], recall=training["recall"])
-    steps.estimate_u_using_random_sampling(max_pairs=training["u_max_pairs"], seed=1)
+    whole = {"min_count_per_level": None} if options.whole_u_sample else {}
+    steps.estimate_u_using_random_sampling(max_pairs=training["u_max_pairs"], seed=1, **whole)
     # Splink 4 knows no cap.
     cap = {"max_pairs": training["em_max_pairs"]} if "em_max_pairs" in training and not splink.__version__.startswith("4") else {}
     for rule in training["em_rules"]:
