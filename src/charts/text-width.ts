@@ -22,3 +22,32 @@ export function textWidth(text: string, fontSize: number, bold = false): number 
   for (const character of text) thousandths += widths[character.codePointAt(0)! - 32] ?? 600;
   return (thousandths * fontSize) / 1000;
 }
+
+/** The text where it fits, else with an ellipsis in its middle: names often differ at their ends. */
+export function shorten(text: string, width: number, fontSize: number, bold = false): string {
+  if (textWidth(text, fontSize, bold) <= width) return text;
+  const characters = [...text];
+  for (let kept = characters.length - 1; kept > 1; kept--) {
+    const head = characters
+      .slice(0, Math.ceil(kept * 0.6))
+      .join('')
+      .trimEnd();
+    const cut = `${head}…${characters
+      .slice(characters.length - Math.floor(kept * 0.4))
+      .join('')
+      .trimStart()}`;
+    if (textWidth(cut, fontSize, bold) <= width) return cut;
+  }
+  return '…';
+}
+
+/** Breaks a text at spaces into lines that fit; a word that is too long for a line is shortened. */
+export function wrapText(text: string, width: number, fontSize: number, bold = false): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const longer = lines.length > 0 ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length > 0 && textWidth(longer, fontSize, bold) <= width) lines[lines.length - 1] = longer;
+    else lines.push(shorten(word, width, fontSize, bold));
+  }
+  return lines;
+}

@@ -1,3 +1,5 @@
+import { wrapText } from './text-width.ts';
+
 /**
  * The one palette. Blue and orange stay apart for every common kind of colour blindness, and by lightness in grey print; meaning is
  * never carried by colour alone (labels, dashes and signs repeat it).
@@ -42,10 +44,37 @@ export const theme = {
   axisY: { domain: false, ticks: false },
   header: { labelColor: palette.ink, labelFontSize: 13, title: null },
   legend: { labelColor: palette.ink, labelFontSize: 12, title: null, symbolSize: 90 },
-  title: { anchor: 'start', frame: 'group', color: palette.ink, fontSize: 13, fontWeight: 600, offset: 14 },
+  title: {
+    anchor: 'start',
+    frame: 'group',
+    color: palette.ink,
+    fontSize: 13,
+    fontWeight: 600,
+    offset: 14,
+    subtitleColor: palette.muted,
+    subtitleFontSize: 12,
+    subtitleLineHeight: 16,
+    subtitlePadding: 5,
+  },
   text: { color: palette.ink, fontSize: 12 },
   bar: { color: palette.blue },
   line: { color: palette.blue, strokeWidth: 2.2 },
   point: { color: palette.blue, filled: true, size: 90, opacity: 1 },
   rule: { color: palette.faint },
 } as const;
+
+/** Labels of an axis of shares: `25 %`. */
+export const percentLabel = "round(100 * datum.value) + ' %'";
+
+/** What a chart shows and, below it in smaller type, where it is from: over the whole chart, wrapped to `width`. */
+export function titleOver(text: string, source: string, width: number) {
+  return {
+    title: {
+      text: wrapText(text, width, 15, true),
+      subtitle: wrapText(source, width, 12),
+      fontSize: 15,
+      frame: 'bounds',
+      offset: 18,
+    },
+  } as const;
+}

@@ -1,5 +1,7 @@
 import type { ChartSpec } from './render.ts';
-import { palette } from './theme.ts';
+import { shorten } from './text-width.ts';
+import { palette, titleOver } from './theme.ts';
+import { clipWeight, signed, signedWeight } from './weight.ts';
 
 export type WaterfallStep = {
   readonly label: string;
@@ -9,24 +11,49 @@ export type WaterfallStep = {
   readonly kind: 'start' | 'step' | 'total';
 };
 
-/** How a sum comes about, step by step from left to right, top to bottom. */
-export function waterfallChart({ steps, unit }: { readonly steps: readonly WaterfallStep[]; readonly unit: string }): ChartSpec {
+const widestLabel = 320;
+
+/** How a sum comes about, step by step from left to right, top to bottom. A step without limit is drawn as far as weights are. */
+export function waterfallChart({
+  steps,
+  unit,
+  title,
+}: {
+  readonly steps: readonly WaterfallStep[];
+  readonly unit: string;
+  readonly title?: { readonly text: string; readonly source: string };
+}): ChartSpec {
   let sum = 0;
+  let end = 0;
   const values = steps.map((step, i) => {
-    const from = step.kind === 'step' ? sum : 0;
-    sum = step.kind === 'total' ? sum : from + step.value;
+    const from = step.kind === 'step' ? end : 0;
+    if (step.kind !== 'total') {
+      sum = (step.kind === 'step' ? sum : 0) + step.value;
+      end = from + (Number.isFinite(step.value) ? step.value : clipWeight(step.value));
+    }
     const colour =
       step.kind === 'total' ? palette.ink : step.kind === 'start' ? palette.muted : step.value >= 0 ? palette.blue : palette.orange;
     const shown = step.kind === 'total' ? sum : step.value;
-    return { ...step, i, from, to: sum, colour, text: signed(shown), edge: Math.max(from, sum) };
+    return {
+      kind: step.kind,
+      i,
+      from,
+      to: end,
+      colour,
+      text: Number.isFinite(shown) ? signed(shown) : signedWeight(shown),
+      edge: Math.max(from, end),
+    };
   });
-  const order = values.map((row) => row.label);
   const y = {
-    field: 'label',
-    type: 'nominal',
-    sort: order,
+    field: 'i',
+    type: 'ordinal',
     title: null,
-    axis: { labelColor: palette.ink, labelLimit: 260, labelPadding: 10 },
+    axis: {
+      labelColor: palette.ink,
+      labelExpr: `${JSON.stringify(steps.map(({ label }) => shorten(label, widestLabel, 12)))}[datum.value]`,
+      labelLimit: 0,
+      labelPadding: 10,
+    },
     scale: { paddingInner: 0.3 },
   };
   const low = Math.min(0, ...values.map((row) => Math.min(row.from, row.to)));
@@ -35,6 +62,7 @@ export function waterfallChart({ steps, unit }: { readonly steps: readonly Water
   const x = (field: string) => ({ field, type: 'quantitative', scale, title: unit, axis: { grid: true, tickCount: 7 } });
   const label = { type: 'text', align: 'left', dx: 6, fontSize: 11.5 };
   return {
+    ...(title ? titleOver(title.text, title.source, 600) : {}),
     data: { values },
     width: 460,
     height: { step: 26 },
@@ -49,9 +77,4 @@ export function waterfallChart({ steps, unit }: { readonly steps: readonly Water
       { mark: label, encoding: { y, x: x('edge'), text: { field: 'text' }, color: { field: 'colour', scale: null } } },
     ],
   } as unknown as ChartSpec;
-}
-
-function signed(value: number): string {
-  const rounded = Math.round(Math.abs(value) * 10) / 10;
-  return rounded === 0 ? '0' : `${value > 0 ? '+' : '−'}${rounded.toFixed(1)}`;
 }

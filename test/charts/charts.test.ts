@@ -104,6 +104,27 @@ describe('charts', () => {
     expect(await renderSvg(spec)).not.toMatch(/NaN|undefined|Infinity/);
   });
 
+  test('two steps of one name are two rows of a waterfall', async () => {
+    const step = { label: 'all the rest', value: 1, kind: 'step' } as const;
+    const svg = await renderSvg(waterfallChart({ unit: 'bits', steps: [step, step] }));
+    expect(svg.match(/>all the rest</g)).toHaveLength(2);
+  });
+
+  test('a waterfall with a step without limit is drawn, and says so', async () => {
+    const spec = waterfallChart({
+      unit: 'bits',
+      title: { text: 'Why', source: 'here' },
+      steps: [
+        { label: 'a', value: 3, kind: 'start' },
+        { label: 'b', value: Number.NEGATIVE_INFINITY, kind: 'step' },
+        { label: 'end', value: 0, kind: 'total' },
+      ],
+    });
+    const svg = await renderSvg(spec);
+    expect(svg).not.toMatch(/NaN|Infinity/);
+    expect(svg.match(/← no limit: m is 0/g)!.length).toBeGreaterThanOrEqual(2);
+  });
+
   test('a waterfall adds up', () => {
     const spec = waterfallChart({
       unit: 'bits',

@@ -252,7 +252,7 @@ describe('the waterfall of a pair', () => {
 
   test('adds up: prior and fields to the demographics, histories to all evidence', () => {
     const steps = pairSteps(story);
-    expect(steps.map(({ label, value }) => [label.trim(), Math.round(value * 100) / 100])).toEqual([
+    expect(steps.map(({ label, value }) => [label, Math.round(value * 100) / 100])).toEqual([
       ['before any evidence', -8],
       ['SSN', 5],
       ['all the rest', 1],
@@ -261,7 +261,6 @@ describe('the waterfall of a pair', () => {
       ['all the rest', 1],
       ['ALL EVIDENCE', 0],
     ]);
-    expect(new Set(steps.map((step) => step.label)).size).toBe(steps.length);
   });
 
   test('a side nobody took apart is one step', () => {

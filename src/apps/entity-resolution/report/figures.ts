@@ -161,20 +161,13 @@ export function pairSteps({ facts, prior, demographic, clinical }: PairStory): W
       ...other,
     ];
   };
-  // Labels name rows of the chart, so no two may be alike.
-  const seen = new Map<string, number>();
-  const unique = (step: WaterfallStep) => {
-    const times = (seen.get(step.label) ?? 0) + 1;
-    seen.set(step.label, times);
-    return times === 1 ? step : { ...step, label: `${step.label}${'\u200a'.repeat(times - 1)}` };
-  };
   return [
     ...(facts.length > 0 ? [{ label: 'before any evidence', value: bits(prior), kind: 'start' as const }] : []),
     ...side('demographic', demographic - prior),
     { label: 'DEMOGRAPHICS', value: 0, kind: 'total' as const },
     ...side('clinical', clinical),
     { label: 'ALL EVIDENCE', value: 0, kind: 'total' as const },
-  ].map(unique);
+  ];
 }
 
 function clusterSizes({ clusterSizes: sizes, goldenRecords }: ReportData): ChartSpec {
