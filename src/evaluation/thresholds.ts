@@ -14,6 +14,9 @@ export type PrecisionRecallCurve = {
   readonly precision: Float64Array;
   readonly recall: Float64Array;
   readonly f1: Float64Array;
+  /** True and all pairs at or above each threshold. */
+  readonly hits: Float64Array;
+  readonly accepted: Float64Array;
 };
 
 export type ThresholdScore = { readonly threshold: number; readonly precision: number; readonly recall: number; readonly f1: number };
@@ -30,21 +33,20 @@ export type Scored = {
 export function precisionRecallCurve({ scores, isTrue, totalTrue = countTrue(isTrue) }: Scored): PrecisionRecallCurve {
   checkLengths(scores.length, isTrue.length);
   const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
-  const points: { threshold: number; hits: number; accepted: number }[] = [];
-  let hits = 0;
-  order.forEach((k, rank) => {
-    hits += Number(isTrue[k]!);
-    const next = order[rank + 1];
-    if (next === undefined || scores[next] !== scores[k]) points.push({ threshold: scores[k]!, hits, accepted: rank + 1 });
-  });
-  const precision = Float64Array.from(points, (point) => point.hits / point.accepted);
-  const recall = Float64Array.from(points, (point) => (totalTrue === 0 ? 0 : point.hits / totalTrue));
-  return {
-    thresholds: Float64Array.from(points, (point) => point.threshold),
-    precision,
-    recall,
-    f1: precision.map((p, i) => f1Score(p, recall[i]!)),
-  };
+  const isLast = (rank: number) => rank + 1 === order.length || scores[order[rank + 1]!] !== scores[order[rank]!];
+  let count = 0;
+  for (let rank = 0; rank < order.length; rank++) count += Number(isLast(rank));
+  const [thresholds, hits, accepted] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
+  for (let rank = 0, at = 0, found = 0; rank < order.length; rank++) {
+    found += Number(isTrue[order[rank]!]!);
+    if (!isLast(rank)) continue;
+    thresholds[at] = scores[order[rank]!]!;
+    hits[at] = found;
+    accepted[at++] = rank + 1;
+  }
+  const precision = hits.map((found, at) => found / accepted[at]!);
+  const recall = hits.map((found) => (totalTrue === 0 ? 0 : found / totalTrue));
+  return { thresholds, precision, recall, f1: precision.map((p, at) => f1Score(p, recall[at]!)), hits, accepted };
 }
 
 /** The point with the highest F1; the highest threshold among equals; nothing for an empty curve. An oracle, not a result: it has seen the truth. */
@@ -55,6 +57,17 @@ export function bestThreshold(curve: PrecisionRecallCurve): ThresholdScore | und
 
 /** Precision, recall and F1 when pairs at or above `threshold` are accepted; all 0 when none are. */
 export function scoreAtThreshold(curve: PrecisionRecallCurve, threshold: number): ThresholdScore {
+  return pointAt(curve, placeOf(curve, threshold), threshold);
+}
+
+/** How many pairs are at or above `threshold`, and how many of them are true. */
+export function countsAtThreshold(curve: PrecisionRecallCurve, threshold: number): { readonly hits: number; readonly accepted: number } {
+  const at = placeOf(curve, threshold);
+  return { hits: curve.hits[at] ?? 0, accepted: curve.accepted[at] ?? 0 };
+}
+
+/** Place of the lowest score that `threshold` accepts, -1 for none. */
+function placeOf(curve: PrecisionRecallCurve, threshold: number): number {
   // Thresholds fall, so the wanted point is the last one that is still high enough.
   let low = 0;
   let high = curve.thresholds.length;
@@ -63,7 +76,7 @@ export function scoreAtThreshold(curve: PrecisionRecallCurve, threshold: number)
     if (curve.thresholds[middle]! >= threshold) low = middle + 1;
     else high = middle;
   }
-  return pointAt(curve, low - 1, threshold);
+  return low - 1;
 }
 
 /** The reference's choice: of the thresholds 0.01, 0.02 ... 0.99, the first whose F1 is above all before it. */

@@ -173,7 +173,8 @@ export function checkColumns(settings: LinkageSettings, tableColumns: readonly s
   requireColumns(settingsColumns(settings), tableColumns, { part: 'linkage', code: 'linkage.column' });
 }
 
-function settingsColumns({ uniqueId, source, comparisons, blockingRules, retain = [] }: LinkageSettings): string[] {
+/** Columns that settings name, in order of appearance. */
+export function settingsColumns({ uniqueId, source, comparisons, blockingRules, retain = [] }: LinkageSettings): string[] {
   return [
     uniqueId,
     ...(source ? [source] : []),

@@ -18,6 +18,10 @@ export function requireColumns(
   const missing = wanted.find((name) => !known.has(name.toLowerCase()));
   if (missing === undefined) return;
   const near = nearest(missing, names);
-  const help = [near ? `did you mean ${near}?` : `table has: ${names.join(', ')}`, ...(hint ? [hint] : [])].join(' ');
+  const help = `${near ? `did you mean ${near}?` : `table has: ${some(names)}`}${hint ? `${near ? '' : ';'} ${hint}` : ''}`;
   throw new UserError(code, `${part}: column not found: ${missing}${file ? ` in ${file}` : ''}; ${help}`);
+}
+
+function some(names: readonly string[]): string {
+  return names.length <= 12 ? names.join(', ') : `${names.slice(0, 10).join(', ')} and ${names.length - 10} more`;
 }

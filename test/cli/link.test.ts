@@ -154,8 +154,8 @@ describe('link dedupe', () => {
     },
     { name: 'an empty table', table: rows, says: /no rows/ },
     { name: 'a CSV of no columns at all', table: '', says: /input: cannot be read: people\.csv|column not found/ },
-    { name: 'an unknown kind of file', more: ['--in', 'people.xlsx'], says: /input: (unknown kind of file|file not found): people\.xlsx/ },
-    { name: 'records that are not there', more: ['--in', 'nobody.csv'], says: /input: file not found: nobody\.csv/ },
+    { name: 'an unknown kind of file', people: 'people.xlsx', says: /input: (unknown kind of file|file not found): people\.xlsx/ },
+    { name: 'records that are not there', people: 'nobody.csv', says: /input: file not found: nobody\.csv/ },
     { name: 'clusters without a threshold', more: ['--clusters', 'c.parquet'], says: /--clusters and --cluster-threshold go together/ },
     { name: 'a threshold of 1', more: ['--threshold', '1'], says: /--threshold: not in \[0, 1\)/ },
     {
@@ -164,7 +164,7 @@ describe('link dedupe', () => {
       says: /0\.4 < 0\.5/,
     },
     { name: 'an output that is the input', more: ['--out', 'people.csv'], says: /output: named twice: people\.csv/ },
-  ] as readonly { name: string; settings?: unknown; table?: string; more?: string[]; says: RegExp }[])(
+  ] as readonly { name: string; settings?: unknown; table?: string; people?: string; more?: string[]; says: RegExp }[])(
     '$name: one line, exit 2, nothing written',
     (fault) => {
       const folder = at('bad');
@@ -175,7 +175,17 @@ describe('link dedupe', () => {
       if (settings !== undefined)
         writeFileSync(join(folder, 'bad.json'), typeof settings === 'string' ? settings : JSON.stringify(settings));
       const before = readdirSync(folder);
-      const words = ['link', 'dedupe', '--in', 'people.csv', '--settings', 'bad.json', '--out', 'out.parquet', ...(fault.more ?? [])];
+      const words = [
+        'link',
+        'dedupe',
+        '--in',
+        fault.people ?? 'people.csv',
+        '--settings',
+        'bad.json',
+        '--out',
+        'out.parquet',
+        ...(fault.more ?? []),
+      ];
       const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...words, '--quiet'], { cwd: folder, encoding: 'utf8' });
       expect({ stderr, status, stdout }).toMatchObject({ status: 2, stdout: '' });
       expect(stderr).toMatch(fault.says);

@@ -19,6 +19,11 @@ describe('requireColumns', () => {
     expect(() => ask(wanted, more)).toThrow(expect.objectContaining({ code: 'part.column' }));
   });
 
+  test('a wide table is not listed whole', () => {
+    const names = Array.from({ length: 40 }, (_, n) => `measure_${n}`);
+    expect(() => requireColumns(['x'], names, { part: 'part', code: 'c', hint: 'look' })).toThrow(/measure_9 and 30 more; look$/);
+  });
+
   test('case does not matter, as in DuckDB', () => {
     expect(() => ask(['ID', 'Birth_Date'])).not.toThrow();
   });

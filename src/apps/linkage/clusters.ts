@@ -2,7 +2,7 @@ import type { Candidates } from '../../linkage/candidates.ts';
 import { connectedComponents } from '../../linkage/cluster.ts';
 import type { LinkageSettings } from '../../linkage/settings.ts';
 import { type Database, quote } from '../../sql/duckdb.ts';
-import { peopleTable } from './session.ts';
+import { peopleTable } from './records.ts';
 
 export type ClusterCounts = { readonly threshold: number; readonly clusters: number; readonly linked: number };
 
@@ -31,7 +31,7 @@ export async function writeClusters(
 }
 
 /** How a record is named among all sources, as SQL; Splink's way where ids repeat from source to source. */
-function recordName(id: string, source: string | undefined): string {
+export function recordName(id: string, source: string | undefined): string {
   return source ? `concat(${quote(source)}, '-__-', ${quote(id)})` : quote(id);
 }
 

@@ -6,8 +6,8 @@ import { type ModelFile, readModelFile, refuseSamePlace } from './input.ts';
 import { lacksParameters, openLinker, openStore, refuseUntrained, type StageOptions } from './session.ts';
 
 export type DedupeOptions = StageOptions & {
-  /** Records: Parquet, CSV or JSON lines. */
-  readonly file: string;
+  /** Records: Parquet, CSV or JSON lines; a source each where there are several. */
+  readonly files: readonly string[];
   /** Splink model JSON, with a `training` block where parameters are to be estimated. */
   readonly settingsFile: string;
   readonly out: string;
@@ -26,25 +26,25 @@ export type DedupeResult = {
 };
 
 /**
- * Finds the pairs of a file's records that may be one person, training the model first where it has gaps and says how. Both outputs appear
+ * Finds the pairs of records that may be one person, training the model first where it has gaps and says how. Both outputs appear
  * when both are whole.
  *
  * @throws UserError for files, settings or thresholds that cannot be used
  */
-export async function dedupe({ file, settingsFile, out, threshold, clusters, ...stage }: DedupeOptions): Promise<DedupeResult> {
+export async function dedupe({ files, settingsFile, out, threshold, clusters, ...stage }: DedupeOptions): Promise<DedupeResult> {
   if (clusters && clusters.threshold < threshold) {
     throw new UserError(
       'linkage.threshold',
       `linkage: cluster threshold below the pairs': ${clusters.threshold} < ${threshold}; lower the threshold of the pairs, too`,
     );
   }
-  refuseSamePlace([file, settingsFile], [out, ...(clusters ? [clusters.file] : [])]);
+  refuseSamePlace([...files, settingsFile], [out, ...(clusters ? [clusters.file] : [])]);
   const { settings, plan }: ModelFile = readModelFile(settingsFile);
   const trains = plan !== undefined && lacksParameters(settings);
   if (!trains) refuseUntrained(settings);
 
   await using db = await openStore(stage);
-  await using linker = await openLinker(db, file, settings, stage);
+  await using linker = await openLinker(db, files, settings, stage);
   const training = trains ? await linker.train(plan) : undefined;
   const pairs = await linker.predict({ threshold });
   const counts = await writeFile(out, async (pairsFile) => {

@@ -4,19 +4,28 @@ import { type ClusterMetrics, clusterMetrics } from '../../evaluation/clusters.t
 import { type Pairwise, pairwiseFromClusters } from '../../evaluation/pairwise.ts';
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, quote } from '../../sql/duckdb.ts';
+import { evaluatePairs, type PairsEvaluation } from './evaluate-pairs.ts';
 import { loadTable } from './input.ts';
-import { openStore, peopleTable } from './session.ts';
+import { loadFiles, peopleTable } from './records.ts';
+import { openStore } from './session.ts';
 
 export type EvaluateOptions = {
-  /** Clusters as `dedupe` writes them: `cluster_id` and the columns that name a record. */
-  readonly clustersFile: string;
-  /** The records, with the column of labels. */
-  readonly file: string;
+  /** The records, with the column of labels; a source each where there are several. */
+  readonly files: readonly string[];
   /** Column that is equal on two records exactly when they are one person's. */
   readonly labels: string;
+  /** Clusters as `dedupe` writes them: `cluster_id` and the columns that name a record. */
+  readonly clustersFile?: string | undefined;
+  /** Pairs as `dedupe` writes them. */
+  readonly pairsFile?: string | undefined;
+  /** Id column of the pairs without its `_l` or `_r`, and the source column where ids repeat from source to source. */
+  readonly id: string;
+  readonly source?: string | undefined;
+  /** Two records of one source are no pair to be found. */
+  readonly linkOnly?: boolean | undefined;
 };
 
-export type Evaluation = {
+export type ClustersEvaluation = {
   /** Records with a label: the ones scored. */
   readonly records: number;
   readonly unlabelled: number;
@@ -25,18 +34,44 @@ export type Evaluation = {
   readonly clusters: ClusterMetrics;
 };
 
+/** What the clusters are worth, what the pairs are worth, or both. */
+export type Evaluation = Partial<ClustersEvaluation> & { readonly pairs?: PairsEvaluation };
+
 /**
- * Scores clusters against labels. Records without a label are left out; a record in no cluster is one of its own.
+ * Scores clusters, pairs or both against labels. Records without a label are left out; a record in no cluster is one of its own.
  *
- * @throws UserError `evaluation.column`, `evaluation.ids`, `evaluation.labels`
+ * @throws UserError `evaluation.column`, `evaluation.ids`, `evaluation.labels`, `evaluation.nothing`
  */
-export async function evaluate({ clustersFile, file, labels }: EvaluateOptions): Promise<Evaluation> {
+export async function evaluate({ files, labels, clustersFile, pairsFile, id, source, linkOnly }: EvaluateOptions): Promise<Evaluation> {
+  if (!clustersFile && !pairsFile) {
+    throw new UserError('evaluation.nothing', 'evaluate: nothing to score: name --clusters, --pairs or both');
+  }
+  if (linkOnly && !source) throw new UserError('evaluation.source', 'evaluate: --link-only without --source; name the source column');
   await using db = await openStore({});
-  await loadTable(db, file, peopleTable);
-  await loadTable(db, clustersFile, 'clusters');
-  const keys = (await columnsOf(db, 'clusters', ['cluster_id'], clustersFile)).filter((name) => name !== 'cluster_id');
-  await columnsOf(db, peopleTable, [labels, ...keys], file);
-  if (keys.length === 0) throw new UserError('evaluation.ids', `evaluate: no id column beside cluster_id: ${clustersFile}; add one`);
+  const keys = clustersFile ? await readClusters(db, clustersFile) : [];
+  // Clusters of several sources name the source before the id.
+  await loadFiles(db, files, source ?? (keys.length > 1 ? keys[0] : undefined));
+  const clusters = clustersFile ? await evaluateClusters(db, { keys, labels, files }) : {};
+  const pairs = pairsFile ? { pairs: await evaluatePairs(db, { pairsFile, labels, id, source, linkOnly }) } : {};
+  return { ...clusters, ...pairs };
+}
+
+/** Loads the clusters; returns the columns that name a record. */
+async function readClusters(db: Database, file: string): Promise<string[]> {
+  await loadTable(db, file, 'clusters');
+  const names = (await db.describe('clusters')).map(({ name }) => name);
+  requireColumns(['cluster_id'], names, { part: 'evaluate', code: 'evaluation.column', file });
+  const keys = names.filter((name) => name !== 'cluster_id');
+  if (keys.length === 0) throw new UserError('evaluation.ids', `evaluate: no id column beside cluster_id: ${file}; add one`);
+  return keys;
+}
+
+async function evaluateClusters(
+  db: Database,
+  { keys, labels, files }: { readonly keys: readonly string[]; readonly labels: string; readonly files: readonly string[] },
+): Promise<ClustersEvaluation> {
+  const names = (await db.describe(peopleTable)).map(({ name }) => name);
+  requireColumns([labels, ...keys], names, { part: 'evaluate', code: 'evaluation.column', file: files.join(', ') });
   const text = (table: string) => keys.map((key) => `cast(${table}.${quote(key)} as varchar)`).join(', ');
   const counts = await db.rows<{ repeated: number; strangers: number }>(
     `select (select count(*) - count(distinct (${text('people')})) from people) + (select count(*) - count(distinct (${text('clusters')})) from clusters)
@@ -61,10 +96,4 @@ export async function evaluate({ clustersFile, file, labels }: EvaluateOptions):
     bCubed: bCubed(predicted, truth),
     clusters: clusterMetrics(predicted, truth),
   };
-}
-
-async function columnsOf(db: Database, table: string, wanted: readonly string[], file: string): Promise<string[]> {
-  const names = (await db.describe(table)).map(({ name }) => name);
-  requireColumns(wanted, names, { part: 'evaluate', code: 'evaluation.column', file });
-  return names;
 }

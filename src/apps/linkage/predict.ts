@@ -3,23 +3,23 @@ import { readModelFile, refuseSamePlace } from './input.ts';
 import { openLinker, openStore, refuseUntrained, type StageOptions } from './session.ts';
 
 export type PredictOptions = StageOptions & {
-  readonly file: string;
+  readonly files: readonly string[];
   /** A trained Splink model; a `training` block in it is not used. */
   readonly modelFile: string;
   readonly out: string;
   readonly threshold: number;
 };
 
-/** Writes the pairs of a file's records by a trained model as it stands. */
-export async function predict({ file, modelFile, out, threshold, ...stage }: PredictOptions): Promise<{
+/** Writes the pairs of records by a trained model as it stands. */
+export async function predict({ files, modelFile, out, threshold, ...stage }: PredictOptions): Promise<{
   readonly records: number;
   readonly pairs: number;
 }> {
-  refuseSamePlace([file, modelFile], [out]);
+  refuseSamePlace([...files, modelFile], [out]);
   const { settings } = readModelFile(modelFile);
   refuseUntrained(settings);
   await using db = await openStore(stage);
-  await using linker = await openLinker(db, file, settings, stage);
+  await using linker = await openLinker(db, files, settings, stage);
   const pairs = await linker.predict({ threshold });
   await writeFile(out, (place) => linker.writePairs(pairs, place));
   return { records: linker.recordCount, pairs: pairs.count };

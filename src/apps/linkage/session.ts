@@ -3,27 +3,29 @@ import type { Progress } from '../../base/progress.ts';
 import { Linker } from '../../linkage/linker.ts';
 import type { LinkageSettings } from '../../linkage/settings.ts';
 import { Database } from '../../sql/duckdb.ts';
-import { loadTable } from './input.ts';
-
-/** The table that holds the records to link. */
-export const peopleTable = 'people';
+import { loadSources, peopleTable } from './records.ts';
 
 /** What the stages of this application share. */
-export type StageOptions = { readonly threads?: number | undefined; readonly progress?: Progress };
+export type StageOptions = {
+  readonly threads?: number | undefined;
+  readonly progress?: Progress;
+  /** Is told what a user should know of the input, a line each. */
+  readonly log?: (line: string) => void;
+};
 
 /** A DuckDB for one stage, with room for DuckDB to work in beside the kernel. */
 export function openStore({ threads }: StageOptions): Promise<Database> {
   return Database.open({ memoryMb: 1000, threads });
 }
 
-/** Reads a file of records and opens its linkage. Close the linker before the database. */
+/** Reads files of records and opens their linkage. Close the linker before the database. */
 export async function openLinker(
   db: Database,
-  file: string,
+  files: readonly string[],
   settings: LinkageSettings,
-  { threads, progress }: StageOptions,
+  { threads, progress, log }: StageOptions,
 ): Promise<Linker> {
-  await loadTable(db, file, peopleTable);
+  await loadSources(db, files, settings, log);
   return Linker.open({ db, table: peopleTable, settings, ...(threads ? { threads } : {}), ...(progress ? { progress } : {}) });
 }
 

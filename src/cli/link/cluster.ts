@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { cluster } from '../../apps/linkage/cluster.ts';
 import { thousands } from '../../base/text.ts';
 import { verb } from '../verb.ts';
-import { clusterThresholdSchema, fileSchema } from './options.ts';
+import { clusterThresholdSchema, fileSchema, idOption, sourceOption } from './options.ts';
 
 const schema = z.strictObject({
   in: fileSchema,
@@ -24,8 +24,8 @@ export function clusterCommand(): Command {
       { flags: '--in <file>', help: 'pairs as link dedupe, link predict or Splink write them', required: true },
       { flags: '--threshold <p>', help: 'match probability from which a pair joins two records', required: true },
       { flags: '--out <file>', help: 'clusters to write (Parquet)', required: true },
-      { flags: '--id <column>', help: 'id column, without its _l and _r', default: 'unique_id' },
-      { flags: '--source <column>', help: 'source column, where ids repeat from source to source' },
+      idOption,
+      sourceOption,
     ],
     schema,
     run: async ({ in: pairsFile, ...rest }) => {

@@ -6,10 +6,18 @@ import { UserError } from '../../base/errors.ts';
 import { thousands } from '../../base/text.ts';
 
 import { threadsOption, threadsSchema, verb } from '../verb.ts';
-import { clusterThresholdSchema, fileSchema, peopleOption, tellTraining, thresholdOption, thresholdSchema } from './options.ts';
+import {
+  clusterThresholdSchema,
+  fileSchema,
+  filesSchema,
+  peopleOption,
+  tellTraining,
+  thresholdOption,
+  thresholdSchema,
+} from './options.ts';
 
 const schema = z.strictObject({
-  in: fileSchema,
+  in: filesSchema,
   settings: fileSchema,
   out: fileSchema,
   threshold: thresholdSchema,
@@ -18,11 +26,11 @@ const schema = z.strictObject({
   threads: threadsSchema,
 });
 
-/** `clinfuse link dedupe`: one file of records to pairs and clusters. */
+/** `clinfuse link dedupe`: files of records to pairs and clusters. */
 export function dedupeCommand(): Command {
   return verb({
     name: 'dedupe',
-    summary: 'pairs (and clusters) of one file’s records by a Splink model',
+    summary: 'pairs (and clusters) of records by a Splink model',
     example: 'clinfuse link dedupe --in people.parquet --settings model.json --out pairs.parquet',
     options: [
       peopleOption,
@@ -34,13 +42,13 @@ export function dedupeCommand(): Command {
       threadsOption,
     ],
     schema,
-    run: async ({ in: file, settings, out, threshold, clusters, clusterThreshold, threads }, { progress }) => {
+    run: async ({ in: files, settings, out, threshold, clusters, clusterThreshold, threads }, { progress, log }) => {
       if ((clusters === undefined) !== (clusterThreshold === undefined)) {
         throw new UserError('cli.option', 'dedupe: --clusters and --cluster-threshold go together; give both or neither');
       }
       const wanted =
         clusters === undefined || clusterThreshold === undefined ? {} : { clusters: { file: clusters, threshold: clusterThreshold } };
-      const result = await dedupe({ file, settingsFile: settings, out, threshold, threads, progress, ...wanted });
+      const result = await dedupe({ files, settingsFile: settings, out, threshold, threads, progress, log, ...wanted });
       return { text: tell(result, { out, threshold, clusters }), json: result };
     },
   });

@@ -4,14 +4,22 @@ import type { TrainingReport } from '../../linkage/training.ts';
 import { numberOption, type VerbOption } from '../verb.ts';
 
 /** Options that several verbs share. */
-export const peopleOption: VerbOption = { flags: '--in <file>', help: 'records: .parquet, .csv (all text), .jsonl', required: true };
+export const peopleOption: VerbOption = {
+  flags: '--in <file...>',
+  help: 'records: .parquet, .csv (all text), .jsonl; a file for each source',
+  required: true,
+};
 export const thresholdOption: VerbOption = {
   flags: '--threshold <p>',
   help: 'least match probability of a pair that is written',
   default: 0.0001,
 };
 
+export const idOption: VerbOption = { flags: '--id <column>', help: 'id column of the pairs, without its _l and _r', default: 'unique_id' };
+export const sourceOption: VerbOption = { flags: '--source <column>', help: 'source column, where ids repeat from source to source' };
+
 export const fileSchema = z.string().min(1);
+export const filesSchema = z.array(fileSchema).min(1);
 export const thresholdSchema = numberOption.refine((value) => value >= 0 && value < 1, { message: 'not in [0, 1)' });
 export const clusterThresholdSchema = numberOption.refine((value) => value > 0 && value < 1, { message: 'not in (0, 1)' });
 

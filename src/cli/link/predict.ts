@@ -5,15 +5,15 @@ import { predict } from '../../apps/linkage/predict.ts';
 import { thousands } from '../../base/text.ts';
 
 import { threadsOption, threadsSchema, verb } from '../verb.ts';
-import { fileSchema, peopleOption, thresholdOption, thresholdSchema } from './options.ts';
+import { fileSchema, filesSchema, peopleOption, thresholdOption, thresholdSchema } from './options.ts';
 
-const schema = z.strictObject({ in: fileSchema, model: fileSchema, out: fileSchema, threshold: thresholdSchema, threads: threadsSchema });
+const schema = z.strictObject({ in: filesSchema, model: fileSchema, out: fileSchema, threshold: thresholdSchema, threads: threadsSchema });
 
 /** `clinfuse link predict`: pairs by a trained model, as it stands. */
 export function predictCommand(): Command {
   return verb({
     name: 'predict',
-    summary: 'pairs of one file’s records by a trained model',
+    summary: 'pairs of records by a trained model',
     example: 'clinfuse link predict --in people.parquet --model model.json --out pairs.parquet',
     options: [
       peopleOption,
@@ -23,8 +23,8 @@ export function predictCommand(): Command {
       threadsOption,
     ],
     schema,
-    run: async ({ in: file, model, out, threshold, threads }, { progress }) => {
-      const result = await predict({ file, modelFile: model, out, threshold, threads, progress });
+    run: async ({ in: files, model, out, threshold, threads }, { progress, log }) => {
+      const result = await predict({ files, modelFile: model, out, threshold, threads, progress, log });
       const { records, pairs } = result;
       return {
         text: `${thousands(records)} records, ${thousands(pairs)} pairs at match probability >= ${threshold}: ${out}`,

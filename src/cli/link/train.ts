@@ -4,15 +4,15 @@ import { z } from 'zod';
 import { train } from '../../apps/linkage/train.ts';
 
 import { threadsOption, threadsSchema, verb } from '../verb.ts';
-import { fileSchema, peopleOption, tellTraining } from './options.ts';
+import { fileSchema, filesSchema, peopleOption, tellTraining } from './options.ts';
 
-const schema = z.strictObject({ in: fileSchema, settings: fileSchema, out: fileSchema, threads: threadsSchema });
+const schema = z.strictObject({ in: filesSchema, settings: fileSchema, out: fileSchema, threads: threadsSchema });
 
 /** `clinfuse link train`: a model's parameters from the records themselves, without labels. */
 export function trainCommand(): Command {
   return verb({
     name: 'train',
-    summary: 'estimates a Splink model’s prior, m and u on a file’s records',
+    summary: 'estimates a Splink model’s prior, m and u on records',
     example: 'clinfuse link train --in people.parquet --settings settings.json --out model.json',
     options: [
       peopleOption,
@@ -21,8 +21,8 @@ export function trainCommand(): Command {
       threadsOption,
     ],
     schema,
-    run: async ({ in: file, settings, out, threads }, { progress }) => {
-      const report = await train({ file, settingsFile: settings, out, threads, progress });
+    run: async ({ in: files, settings, out, threads }, { progress, log }) => {
+      const report = await train({ files, settingsFile: settings, out, threads, progress, log });
       return { text: [...tellTraining(report), `Model: ${out}`].join('\n'), json: report };
     },
   });

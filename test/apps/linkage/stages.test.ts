@@ -20,7 +20,7 @@ let db: Database;
 beforeAll(async () => {
   db = await Database.open();
   await dedupe({
-    file: people,
+    files: [people],
     settingsFile: untrained,
     out: at('pairs.parquet'),
     threshold: 1e-4,
@@ -34,9 +34,9 @@ afterAll(() => {
 
 describe('the stages one by one', () => {
   test('train and predict give the bytes that dedupe gives at once', async () => {
-    const report = await train({ file: people, settingsFile: untrained, out: at('model.json') });
+    const report = await train({ files: [people], settingsFile: untrained, out: at('model.json') });
     expect(report.sessions.map(({ rule }) => rule)).toEqual(['ssn', 'birthdate']);
-    await predict({ file: people, modelFile: at('model.json'), out: at('again.parquet'), threshold: 1e-4 });
+    await predict({ files: [people], modelFile: at('model.json'), out: at('again.parquet'), threshold: 1e-4 });
     expect(readFileSync(at('again.parquet')).equals(readFileSync(at('pairs.parquet')))).toBe(true);
   });
 
@@ -69,11 +69,11 @@ describe('evaluate', () => {
   test('worked case: {1 2} {3 4} {5} against {1 2 3} {4} {5}; 6 has no label', async () => {
     writeFileSync(at('c.csv'), clusters);
     writeFileSync(at('p.csv'), records);
-    const found = await evaluate({ clustersFile: at('c.csv'), file: at('p.csv'), labels: 'who' });
+    const found = await evaluate({ clustersFile: at('c.csv'), files: [at('p.csv')], id: 'id', labels: 'who' });
     expect(found).toMatchObject({ records: 5, unlabelled: 1, clusters: { clusters: 3, patients: 3, splitPatients: 1, impureClusters: 1 } });
     expect(found.pairwise).toMatchObject({ truePositives: 1, falsePositives: 1, falseNegatives: 2 });
-    expect(found.bCubed.precision).toBeCloseTo(4 / 5, 12);
-    expect(found.bCubed.recall).toBeCloseTo((2 / 3 + 2 / 3 + 1 / 3 + 1 + 1) / 5, 12);
+    expect(found.bCubed!.precision).toBeCloseTo(4 / 5, 12);
+    expect(found.bCubed!.recall).toBeCloseTo((2 / 3 + 2 / 3 + 1 / 3 + 1 + 1) / 5, 12);
   });
 
   test.each([
@@ -86,7 +86,7 @@ describe('evaluate', () => {
   ])('$name is refused in one line', async (fault) => {
     writeFileSync(at('c.csv'), fault.clusters ?? clusters);
     writeFileSync(at('p.csv'), fault.records ?? records);
-    const refused = evaluate({ clustersFile: at('c.csv'), file: at('p.csv'), labels: fault.labels ?? 'who' });
+    const refused = evaluate({ clustersFile: at('c.csv'), files: [at('p.csv')], id: 'id', labels: fault.labels ?? 'who' });
     await expect(refused).rejects.toThrow(fault.says);
     await expect(refused).rejects.toHaveProperty('name', 'UserError');
   });
@@ -97,12 +97,12 @@ describe('what a stage cannot use', () => {
   test.each([
     {
       name: 'train without a training block',
-      work: () => train({ file: people, settingsFile: at('bare.json'), out: at('no') }),
+      work: () => train({ files: [people], settingsFile: at('bare.json'), out: at('no') }),
       says: /no training block/,
     },
     {
       name: 'predict without parameters',
-      work: () => predict({ file: people, modelFile: untrained, out: at('no'), threshold: 0.5 }),
+      work: () => predict({ files: [people], modelFile: untrained, out: at('no'), threshold: 0.5 }),
       says: /comparison without m or u/,
     },
     {
