@@ -28,6 +28,9 @@ export type EmComparison = {
   readonly fixed: readonly boolean[];
 };
 
+/** What one iteration left: m as in `EmResult`, and the prior. */
+export type EmStep = Pick<EmResult, 'm' | 'prior'>;
+
 export type EmResult = {
   /** m of each comparison's levels; NaN where no pair of any weight was on the level. */
   readonly m: readonly (readonly number[])[];
@@ -37,6 +40,8 @@ export type EmResult = {
   readonly lastChange: number;
   /** True only when that move fell below the tolerance before the iterations ran out. */
   readonly converged: boolean;
+  /** The start, and what each iteration left. */
+  readonly history: readonly EmStep[];
 };
 
 /** Runs EM on the patterns of one rule. `prior` is where lambda starts. */
@@ -59,6 +64,7 @@ export function estimateM(
   let lambda = prior;
   let lastChange = Number.POSITIVE_INFINITY;
   let iterations = 0;
+  const history: EmStep[] = [{ m, prior: lambda }];
   while (iterations < maxIterations && lastChange >= tolerance) {
     iterations++;
     const base = Math.log2(lambda / (1 - lambda));
@@ -76,8 +82,9 @@ export function estimateM(
       });
     });
     [m, lambda] = [next, Math.min(1 - 1e-12, Math.max(1e-12, nextLambda))];
+    history.push({ m, prior: lambda });
   }
-  return { m, prior: lambda, iterations, lastChange, converged: lastChange < tolerance };
+  return { m, prior: lambda, iterations, lastChange, converged: lastChange < tolerance, history };
 }
 
 function maximise(

@@ -7,7 +7,7 @@ import { type Blocks, buildBlocks, countBlocks, guardBlocks, type RuleCount } fr
 import type { Candidates } from './candidates.ts';
 import { Encoder } from './encode.ts';
 import type { KernelData } from './kernel.ts';
-import { createPairSource, type PairSource } from './pair-source.ts';
+import { createPairSource, type PairSource, tasksOfRule } from './pair-source.ts';
 import { prepareKernel } from './prepare.ts';
 import { rarityShifts, shiftOf } from './rarity.ts';
 import type { KernelJob } from './score.ts';
@@ -83,6 +83,22 @@ export class Linker implements AsyncDisposable {
     const { source } = await this.prepared();
     const counts: RuleCount[] = [];
     for (const rule of rules) counts.push(countBlocks(await buildBlocks(this.encoder, rule), source));
+    return counts;
+  }
+
+  /**
+   * Pairs each rule adds to those of the rules before it, exact: one walk over all pairs, nothing compared.
+   *
+   * @throws UserError `linkage.block` when a block explodes
+   */
+  async countNewPairs(rules: readonly BlockingRule[] = this.model.blockingRules): Promise<readonly number[]> {
+    const { data, pool, pairSource } = await this.workshop();
+    const { source, pairs } = await pairSource(rules);
+    const counts: number[] = [];
+    for (const rule of rules.keys()) {
+      const found = await pool.run({ data, source: tasksOfRule(source, rule), job: { kind: 'count', active: [], rarity: [] }, pairs });
+      counts.push(found.counts.reduce((sum, count) => sum + count, 0));
+    }
     return counts;
   }
 

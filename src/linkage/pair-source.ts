@@ -225,3 +225,12 @@ export function createPairSource(
 ): PairSource {
   return { rules, tasks: planTasks(rules, pairsPerTask), next: new Int32Array(new SharedArrayBuffer(4)), ...more };
 }
+
+/** The same source with one rule's tasks alone: the pairs that no rule before it produces. */
+export function tasksOfRule(source: PairSource, rule: number): PairSource {
+  const tasks: number[] = [];
+  for (let at = 0; at < source.tasks.length; at += taskWidth) {
+    if (source.tasks[at] === rule) tasks.push(...source.tasks.subarray(at, at + taskWidth));
+  }
+  return { ...source, tasks: Int32Array.from(tasks), next: new Int32Array(new SharedArrayBuffer(4)) };
+}

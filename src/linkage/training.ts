@@ -12,6 +12,7 @@ import type { Progress } from '../base/progress.ts';
 import { median } from '../base/statistics.ts';
 import { countBlocks, wholeBlock } from './blocking.ts';
 import { type EmComparison, type EmResult, estimateM, type Patterns } from './em.ts';
+import { type EmHistory, emHistory } from './em-history.ts';
 import type { Encoder } from './encode.ts';
 import { samplePairs as drawPairs, estimateU } from './estimate-u.ts';
 import { compileLevels, type KernelData } from './kernel.ts';
@@ -49,6 +50,7 @@ export type EmSession = Pick<EmResult, 'iterations' | 'lastChange' | 'converged'
   readonly pairs: number;
   /** Comparisons it trained: those that do not read the rule's columns. */
   readonly comparisons: readonly string[];
+  readonly history: EmHistory;
 };
 
 export type TrainingReport = {
@@ -151,14 +153,22 @@ async function emSession(workshop: Workshop, settings: LinkageSettings, rule: Bl
     throw new UserError('linkage.em-rule', `linkage: em rule ${why}: ${ruleName(rule)}; choose another`);
   }
   const patterns = await countPatterns(workshop, settings, { active, source, pairs });
-  const { m, ...result } = estimateM(
+  const {
+    m,
+    history: steps,
+    ...result
+  } = estimateM(
     patterns,
     active.map((c) => emComparison(comparisons[c]!)),
     { prior: sessionPrior(settings, rule), tolerance: emConvergence, maxIterations },
   );
   const count = patterns.counts.reduce((sum, value) => sum + value, 0) + patterns.shift.length;
   const trained = new Map(active.map((c, i) => [c, m[i]!] as const));
-  return { ...result, rule: ruleName(rule), pairs: count, comparisons: active.map((c) => comparisons[c]!.name), m: trained };
+  const history = emHistory(
+    active.map((c) => comparisons[c]!),
+    steps,
+  );
+  return { ...result, rule: ruleName(rule), pairs: count, comparisons: active.map((c) => comparisons[c]!.name), history, m: trained };
 }
 
 /** How often each pattern of levels occurs: by the kernel alone, or pair by pair where some comparison needs the database. */

@@ -30,6 +30,14 @@ describe('expectation-maximisation', () => {
     expect(long.iterations).toBeLessThan(100);
   });
 
+  test('keeps the way there: the start, and what each round left', () => {
+    const { history, iterations, m, prior } = estimateM(patterns({ 0: 30, 1: 70 }), [equalOrNot], { ...once, maxIterations: 3 });
+    expect(history).toHaveLength(iterations + 1);
+    expect(history[0]).toEqual({ m: [[0.9, 0.1]], prior: 0.5 });
+    expect(history[1]!.prior).toBeCloseTo(0.34, 12);
+    expect(history.at(-1)).toEqual({ m, prior });
+  });
+
   test('a rare shared value shifts its own pair: odds 9 raised by 3 bits are 72', () => {
     const result = estimateM(patterns({ 1: 1 }, [[0, 3]]), [equalOrNot], once);
     expect(result.prior).toBeCloseTo((72 / 73 + 0.1) / 2, 12);

@@ -128,6 +128,15 @@ describe('prediction', () => {
     );
     expect(counts.map(({ pairs }) => pairs)).toEqual(theirs);
     expect(counts[0]).toMatchObject({ rule: 'ssn' });
+    const sql = linker.settings.blockingRules.map(ruleSql);
+    const added = await Promise.all(
+      sql.map((rule, i) => {
+        const earlier = sql.slice(0, i).map((one) => ` and not coalesce(${one}, false)`);
+        return db.value<number>(`select count(*) from people l join people r on l.record_id < r.record_id and ${rule} ${earlier.join('')}`);
+      }),
+    );
+    expect(await linker.countNewPairs()).toEqual(added);
+    expect(added.reduce((sum, count) => sum + count, 0)).toBeLessThan(theirs.reduce((sum, count) => sum + count, 0));
     let done = 0;
     const progress: Progress = {
       step: () => ({
