@@ -62,6 +62,52 @@ describe('the stages one by one', () => {
   });
 });
 
+describe('other ways to cluster', () => {
+  const sources = resolve(import.meta.dirname, '../../oracle/splink-sources');
+  const clustersOf = async (file: string) => {
+    const rows = await db.rows<{ members: string[] }>(
+      `select list(concat(source_dataset, '-__-', unique_id) order by concat(source_dataset, '-__-', unique_id)) as members
+       from ${literal(file)} group by cluster_id having count(*) > 1 order by members`,
+    );
+    return rows.map(({ members }) => members);
+  };
+
+  test('best links give Splink’s clusters from a file of pairs', async () => {
+    const cases = JSON.parse(readFileSync(join(sources, 'best-links.json'), 'utf8')) as {
+      ties: 'lowest_id' | 'drop';
+      duplicateFree: string[];
+      threshold: number | null;
+      clusters: string[][];
+    }[];
+    for (const { ties, duplicateFree, threshold, clusters } of cases.filter((one) => one.threshold !== null)) {
+      const options = { pairsFile: join(sources, 'edges.csv'), out: at('best.parquet'), id: 'unique_id', source: 'source_dataset' };
+      await cluster({ ...options, threshold: threshold!, method: 'best-links', ties, duplicateFree });
+      expect(await clustersOf(at('best.parquet'))).toEqual(clusters);
+    }
+  });
+
+  test('mean linkage: a chain does not hold where its ends were never compared; sources without duplicates stay apart', async () => {
+    const chain = 'match_probability,source_dataset_l,source_dataset_r,unique_id_l,unique_id_r\n0.999,a,b,1,1\n0.99,a,b,1,2\n';
+    writeFileSync(at('chain.csv'), chain);
+    const options = { pairsFile: at('chain.csv'), out: at('mean.parquet'), threshold: 0.5, id: 'unique_id', source: 'source_dataset' };
+    expect(await cluster(options)).toEqual({ records: 3, clusters: 1 });
+    expect(await cluster({ ...options, method: 'mean' })).toEqual({ records: 3, clusters: 2, unseenInside: 0 });
+    expect(await clustersOf(at('mean.parquet'))).toEqual([['a-__-1', 'b-__-1']]);
+    writeFileSync(at('chain.csv'), `${chain}0.999,b,b,1,2\n`);
+    expect(await cluster({ ...options, method: 'mean' })).toMatchObject({ clusters: 1 });
+    expect(await cluster({ ...options, method: 'mean', duplicateFree: ['b'] })).toMatchObject({ clusters: 2 });
+    // 0.999 is not enough where 0.9995 is asked of the mean.
+    expect(await cluster({ ...options, method: 'mean', threshold: 0.9995 })).toMatchObject({ clusters: 3 });
+  });
+
+  test('mean linkage says how many pairs inside its clusters nobody scored', async () => {
+    const lines = ['1,2', '1,3', '1,4', '2,3', '2,4'].map((pair) => `0.9999,${pair}`);
+    writeFileSync(at('gap.csv'), `match_probability,id_l,id_r\n${lines.join('\n')}\n`);
+    const options = { pairsFile: at('gap.csv'), out: at('gap.parquet'), threshold: 0.5, id: 'id', method: 'mean' as const };
+    expect(await cluster(options)).toEqual({ records: 4, clusters: 1, unseenInside: 1 });
+  });
+});
+
 describe('evaluate', () => {
   const clusters = 'cluster_id,id\n1,01\n1,02\n3,03\n3,04\n';
   const records = 'id,who\n01,a\n02,a\n03,a\n04,d\n05,e\n06,\n';
@@ -114,6 +160,30 @@ describe('what a stage cannot use', () => {
       name: 'pairs without an id',
       work: () => cluster({ pairsFile: at('pairs.csv'), out: at('no'), threshold: 0.5, id: 'id' }),
       says: /pairs without an id: 1/,
+    },
+    {
+      name: 'best links without a source column',
+      work: () => cluster({ pairsFile: at('pairs.csv'), out: at('no'), threshold: 0.5, id: 'id', method: 'best-links' }),
+      says: /best-links without a source column; name it with --source/,
+    },
+    {
+      name: 'duplicate-free sources for components',
+      work: () => cluster({ pairsFile: at('pairs.csv'), out: at('no'), threshold: 0.5, id: 'id', duplicateFree: ['a'] }),
+      says: /--duplicate-free-datasets with --method components/,
+    },
+    {
+      name: 'ties for mean linkage',
+      work: () => cluster({ pairsFile: at('pairs.csv'), out: at('no'), threshold: 0.5, id: 'id', method: 'mean', ties: 'drop' }),
+      says: /--ties-method with --method mean/,
+    },
+    {
+      name: 'a source that no pair is of',
+      work: () =>
+        cluster({
+          ...{ pairsFile: join(resolve(oracle, '../splink-sources'), 'edges.csv'), out: at('no'), threshold: 0.5, id: 'unique_id' },
+          ...{ source: 'source_dataset', method: 'best-links', duplicateFree: ['a', 'dd'] },
+        }),
+      says: /source not found: dd; (did you mean|the pairs are of: a, b, c)/,
     },
     {
       name: 'a probability that is no number',
