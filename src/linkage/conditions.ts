@@ -1,16 +1,15 @@
 // Level conditions from SQL and back.
 //
-// `parseCondition` recognises what Splink's library of levels emits, by a small recursive descent over AND, OR, NOT and parentheses:
+// `parseCondition` reads what Splink's library of levels emits: a small recursive descent over AND, OR, NOT and parentheses, down to the
+// comparisons that `recognise` (level-shapes.ts) knows by their shape, and to conditions over one record of the pair alone:
 //
 //   "x_l" IS NULL OR "x_r" IS NULL                              null
-//   f(x)_l = g(y)_r                                             exact (other when the two differ)
-//   jaro_winkler_similarity(x_l, x_r) >= t, jaro_similarity     jaroWinkler, jaro
-//   levenshtein(x_l, x_r) <= k, damerau_levenshtein             levenshtein, damerauLevenshtein
-//   ABS(x_l - x_r) <= t, also of EPOCH(...)                     difference
+//   "gender_l" = 'F', length(x_r) < 2, x_l IS NULL              holds, on the left or on the right record
 //
 // Anything else is kept word for word as kind `sql`. A worked case: `("a_l" = "b_r") AND (NOT ("c_l" = "c_r"))` becomes
 // and(exact(a, other b), not(exact(c))).
 
+import { listsLongEnough, recognise, shapeSql } from './level-shapes.ts';
 import type { Condition } from './settings.ts';
 import { parseTokens, splitSide, type Token, withSuffix } from './sql-text.ts';
 
@@ -31,49 +30,28 @@ export function conditionSql(condition: Condition): string {
       return condition.sql;
     case 'null':
       return `${withSuffix(condition.column, 'l')} IS NULL OR ${withSuffix(condition.column, 'r')} IS NULL`;
+    case 'holds':
+      return withSuffix(condition.column, condition.side === 'left' ? 'l' : 'r');
     case 'and':
     case 'or':
       return condition.conditions.map((part) => `(${conditionSql(part)})`).join(condition.kind === 'and' ? ' AND ' : ' OR ');
     case 'not':
       return `NOT (${conditionSql(condition.condition)})`;
-  }
-  const left = withSuffix(condition.column, 'l');
-  const right = withSuffix(condition.other ?? condition.column, 'r');
-  switch (condition.kind) {
-    case 'exact':
-      return `${left} = ${right}`;
-    case 'difference':
-      return `ABS(${left} - ${right}) <= ${condition.atMost}`;
-    case 'jaro':
-    case 'jaroWinkler':
-      return `${functionNames[condition.kind]}(${left}, ${right}) >= ${condition.atLeast}`;
-    case 'levenshtein':
-    case 'damerauLevenshtein':
-      return `${functionNames[condition.kind]}(${left}, ${right}) <= ${condition.atMost}`;
+    default:
+      return shapeSql(condition);
   }
 }
-
-const functionNames = {
-  jaroWinkler: 'jaro_winkler_similarity',
-  jaro: 'jaro_similarity',
-  levenshtein: 'levenshtein',
-  damerauLevenshtein: 'damerau_levenshtein',
-} as const;
-const kindOfFunction = new Map(Object.entries(functionNames).map(([kind, name]) => [name as string, kind as keyof typeof functionNames]));
 
 type Parsed = { readonly condition: Condition; readonly next: number };
 
 function parseOr(tokens: readonly Token[], at: number): Parsed | undefined {
   const parts = parseList(tokens, at, 'or', parseAnd);
-  if (parts === undefined) return undefined;
-  return { condition: joinOr(parts.conditions), next: parts.next };
+  return parts && { condition: joined('or', parts.conditions, bothNull), next: parts.next };
 }
 
 function parseAnd(tokens: readonly Token[], at: number): Parsed | undefined {
   const parts = parseList(tokens, at, 'and', parseNot);
-  if (parts === undefined) return undefined;
-  const [first, second] = parts.conditions;
-  return { condition: second ? { kind: 'and', conditions: parts.conditions } : first!, next: parts.next };
+  return parts && { condition: joined('and', parts.conditions, subsetOfSome), next: parts.next };
 }
 
 function parseList(tokens: readonly Token[], at: number, word: string, part: (tokens: readonly Token[], at: number) => Parsed | undefined) {
@@ -87,22 +65,35 @@ function parseList(tokens: readonly Token[], at: number, word: string, part: (to
   }
 }
 
-/** `x_l IS NULL OR x_r IS NULL` is one null condition; other halves stay apart and have no rule in the kernel. */
-function joinOr(conditions: readonly Condition[]): Condition {
-  const joined: Condition[] = [];
+/** Neighbours that are one condition together become it. */
+function joined(
+  kind: 'and' | 'or',
+  conditions: readonly Condition[],
+  pair: (one: Condition, two: Condition) => Condition | undefined,
+): Condition {
+  const parts: Condition[] = [];
   for (let i = 0; i < conditions.length; i++) {
-    const one = halfNull(conditions[i]!);
-    const two = conditions[i + 1] && halfNull(conditions[i + 1]!);
-    if (one && two && one.expression === two.expression && one.side !== two.side) {
-      joined.push({ kind: 'null', column: one.expression });
-      i += 1;
-    } else joined.push(conditions[i]!);
+    const whole = i + 1 < conditions.length ? pair(conditions[i]!, conditions[i + 1]!) : undefined;
+    parts.push(whole ?? conditions[i]!);
+    if (whole) i += 1;
   }
-  return joined.length === 1 ? joined[0]! : { kind: 'or', conditions: joined };
+  return parts.length === 1 ? parts[0]! : { kind, conditions: parts };
 }
 
-const halfNulls = new WeakMap<Condition, { readonly side: 'left' | 'right'; readonly expression: string }>();
-const halfNull = (condition: Condition) => halfNulls.get(condition);
+/** `x_l IS NULL OR x_r IS NULL` is one null condition. */
+function bothNull(one: Condition, two: Condition): Condition | undefined {
+  const isNull = / is null$/;
+  if (one.kind !== 'holds' || two.kind !== 'holds' || one.side === two.side || one.column !== two.column) return undefined;
+  return isNull.test(one.column) ? { kind: 'null', column: one.column.replace(isNull, '') } : undefined;
+}
+
+/** `neither list is empty AND one is part of the other` is one condition. */
+function subsetOfSome(one: Condition, two: Condition): Condition | undefined {
+  const lists = listsLongEnough.get(one);
+  if (lists === undefined || two.kind !== 'arraySubset' || lists.column !== two.column || lists.other !== two.other) return undefined;
+  const { emptyIsSubset: _, ...subset } = two;
+  return subset;
+}
 
 function parseNot(tokens: readonly Token[], at: number): Parsed | undefined {
   if (isWord(tokens[at], 'not')) {
@@ -120,80 +111,40 @@ function parseNot(tokens: readonly Token[], at: number): Parsed | undefined {
   return parseComparison(tokens, at);
 }
 
+/** One comparison without AND and OR: by its shape, or as a condition over one record. */
 function parseComparison(tokens: readonly Token[], at: number): Parsed | undefined {
-  const leftUntil = operandEnd(tokens, at);
-  const operator = tokens[leftUntil];
-  if (leftUntil === at || operator === undefined) return undefined;
-  const left = tokens.slice(at, leftUntil);
-  if (isWord(operator, 'is')) {
-    if (!isWord(tokens[leftUntil + 1], 'null')) return undefined;
-    const { side, expression } = splitSide(left);
-    if (side !== 'left' && side !== 'right') return undefined;
-    const condition: Condition = { kind: 'sql', sql: `${withSuffix(expression, side === 'left' ? 'l' : 'r')} IS NULL` };
-    halfNulls.set(condition, { side, expression });
-    return { condition, next: leftUntil + 2 };
-  }
-  const rightFrom = leftUntil + 1;
-  const next = operandEnd(tokens, rightFrom);
-  const right = tokens.slice(rightFrom, next);
-  const condition = right.length === 0 ? undefined : recognise(left, operator.text, right);
+  const next = endOf(tokens, at, (token) => isWord(token, 'and') || isWord(token, 'or'));
+  const whole = tokens.slice(at, next);
+  if (whole.length === 0) return undefined;
+  const { side, expression } = splitSide(whole);
+  if (side === 'left' || side === 'right') return { condition: { kind: 'holds', side, column: expression }, next };
+  const operator = endOf(whole, 0, bindsLoosely);
+  const isOnly = operator < whole.length && endOf(whole, operator + 1, bindsLoosely) === whole.length;
+  const condition = isOnly ? recognise(whole.slice(0, operator), whole[operator]!.text, whole.slice(operator + 1)) : undefined;
   return condition && { condition, next };
 }
 
-/** Where an operand ends: at the next operator, AND, OR, comma or closing bracket outside brackets and CASE. */
-function operandEnd(tokens: readonly Token[], from: number): number {
+/** Comparison operators: `x = y IS TRUE` is not a comparison of x with `y IS TRUE`. */
+function bindsLoosely({ kind, text }: Token): boolean {
+  if (kind === 'word') return /^(is|not|in|like|ilike|between|similar|escape)$/i.test(text);
+  return kind === 'symbol' && /^(=|==|>=|<=|<|>|<>|!=)$/.test(text);
+}
+
+/** The first place outside brackets and CASE where such a token stands, a bracket closes that was not opened, or the tokens end. */
+function endOf(tokens: readonly Token[], from: number, isEnd: (token: Token) => boolean): number {
   let depth = 0;
-  let at = from;
-  for (; at < tokens.length; at++) {
+  let betweens = 0;
+  for (let at = from; at < tokens.length; at++) {
     const token = tokens[at]!;
+    if (isWord(token, 'between')) betweens += 1;
     if (token.text === '(' || token.text === '[' || isWord(token, 'case')) depth += 1;
     else if (token.text === ')' || token.text === ']' || isWord(token, 'end')) {
-      if (depth === 0) break;
+      if (depth === 0) return at;
       depth -= 1;
-    } else if (
-      depth === 0 &&
-      (/^(=|==|>=|<=|<|>|<>|!=|,)$/.test(token.text) || ['and', 'or', 'is', 'in', 'like', 'between'].some((word) => isWord(token, word)))
-    )
-      break;
+    } else if (depth === 0 && betweens > 0 && isWord(token, 'and')) betweens -= 1;
+    else if (depth === 0 && isEnd(token)) return at;
   }
-  return at;
-}
-
-function recognise(left: readonly Token[], operator: string, right: readonly Token[]): Condition | undefined {
-  if (operator === '=' || operator === '==') {
-    const sides = twoSided(left, right);
-    return sides && { kind: 'exact', ...sides };
-  }
-  const limit = right.length === 1 && right[0]!.kind === 'number' ? Number(right[0]!.text) : Number.NaN;
-  const call = left[1]?.text === '(' && left.at(-1)!.text === ')' ? left[0]!.text.toLowerCase() : '';
-  const inside = left.slice(2, -1);
-  if (Number.isNaN(limit) || call === '') return undefined;
-  const kind = kindOfFunction.get(call);
-  const sides = splitAt(inside, call === 'abs' ? '-' : ',');
-  if (sides === undefined) return undefined;
-  if ((kind === 'jaroWinkler' || kind === 'jaro') && operator === '>=') return { kind, ...sides, atLeast: limit };
-  if ((kind === 'levenshtein' || kind === 'damerauLevenshtein') && operator === '<=') return { kind, ...sides, atMost: limit };
-  return call === 'abs' && operator === '<=' ? { kind: 'difference', ...sides, atMost: limit } : undefined;
-}
-
-/** The two operands around the only such symbol outside brackets, when one is on the left record and one on the right. */
-function splitAt(tokens: readonly Token[], symbol: string) {
-  let depth = 0;
-  const places = tokens.flatMap(({ text }, at) => {
-    if (text === '(') depth += 1;
-    if (text === ')') depth -= 1;
-    return depth === 0 && text === symbol ? [at] : [];
-  });
-  return places.length === 1 ? twoSided(tokens.slice(0, places[0]), tokens.slice(places[0]! + 1)) : undefined;
-}
-
-function twoSided(one: readonly Token[], two: readonly Token[]): { readonly column: string; readonly other?: string } | undefined {
-  const [a, b] = [splitSide(one), splitSide(two)];
-  if (a.side === 'left' && b.side === 'right')
-    return a.expression === b.expression ? { column: a.expression } : { column: a.expression, other: b.expression };
-  if (a.side === 'right' && b.side === 'left')
-    return a.expression === b.expression ? { column: a.expression } : { column: b.expression, other: a.expression };
-  return undefined;
+  return tokens.length;
 }
 
 function isWord(token: Token | undefined, word: string): boolean {

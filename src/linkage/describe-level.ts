@@ -39,18 +39,36 @@ function inWords(condition: Condition, about: Subject): string {
         : `${about(condition.column)}equal`;
     case 'jaro':
     case 'jaroWinkler':
+    case 'jaccard':
+    case 'cosine':
       return `${about(condition.column, condition.other)}${measures[condition.kind]} ≥ ${condition.atLeast}`;
     case 'levenshtein':
     case 'damerauLevenshtein':
       return `${about(condition.column, condition.other)}${measures[condition.kind]} ≤ ${condition.atMost}`;
     case 'difference':
       return difference(condition, about);
+    case 'percentageDifference':
+      return `${about(condition.column, condition.other)}differs by < ${Number((100 * condition.below).toPrecision(12))}%`;
+    case 'distanceKm':
+      return `at most ${condition.atMost} km apart`;
+    case 'arrayIntersect':
+      return `${about(condition.column, condition.other)}shares ≥ ${condition.atLeast}`;
+    case 'arraySubset':
+      return `${about(condition.column, condition.other)}is part of the other`;
+    case 'pairwise': {
+      const limit = 'atLeast' in condition ? `≥ ${condition.atLeast}` : `≤ ${condition.atMost}`;
+      return `${about(condition.column, condition.other)}nearest ${measures[condition.measure]} ${limit}`;
+    }
+    case 'holds':
+      return bare(`${condition.side}: ${condition.column}`);
   }
 }
 
 const measures = {
   jaro: 'Jaro',
   jaroWinkler: 'Jaro-Winkler',
+  jaccard: 'Jaccard',
+  cosine: 'cosine',
   levenshtein: 'Levenshtein',
   damerauLevenshtein: 'Damerau-Levenshtein',
 } as const;

@@ -31,7 +31,6 @@ export class Encoder {
   private readonly dictionaries = new Map<string, Dictionary>();
   private readonly encoded = new Map<string, Codes>();
   private readonly bytes = new Map<string, ByteTable>();
-  private readonly numbered = new Map<string, Float64Array>();
 
   private constructor(db: Database, table: string, recordCount: number, settings: LinkageSettings) {
     this.db = db;
@@ -88,20 +87,6 @@ export class Encoder {
     const made = { codes, valueCount: dictionary.valueCount, dictionary };
     this.encoded.set(key, made);
     return made;
-  }
-
-  /** A numeric expression over one record, NaN for missing. */
-  async numbers(expression: string): Promise<Float64Array> {
-    const key = normaliseExpression(expression);
-    const known = this.numbered.get(key);
-    if (known) return known;
-    const read = await this.trying(key, () =>
-      this.db.columns<{ r: Int32Array; v: Float64Array }>(`select __row as r, cast(${key} as double) as v from ${this.table}`),
-    );
-    const values = new Float64Array(new SharedArrayBuffer(8 * this.recordCount));
-    for (let n = 0; n < read.r.length; n++) values[read.r[n]!] = read.v[n]!;
-    this.numbered.set(key, values);
-    return values;
   }
 
   /** The values of a dictionary as UTF-8 bytes, in order of their codes. */

@@ -9,23 +9,41 @@
 // Cost: per pair a handful of array reads; a string measure only for pairs that the signature lets through.
 
 import { distanceBound, jaroBound, jaroWinklerBound } from './bounds.ts';
+import { areNear, leastCosine, type Points } from './geo.ts';
+import { type Lists, sharedCount, someReach } from './lists.ts';
 import type { ByteTable } from './strings.ts';
-import { damerauLevenshtein, jaro, jaroWinkler, levenshtein } from './strings.ts';
+import { damerauLevenshtein, jaccard, jaccardBound, jaro, jaroWinkler, levenshtein } from './strings.ts';
+import { cosine, type Vectors } from './vectors.ts';
 
 /** A condition over columns of `KernelData`, by their places. `sql` is not decided here. */
 export type KernelCondition =
   | { readonly kind: 'null'; readonly column: number }
   | { readonly kind: 'exact'; readonly left: number; readonly right: number }
-  | {
-      readonly kind: 'jaroWinkler' | 'jaro' | 'levenshtein' | 'damerauLevenshtein';
-      readonly left: number;
-      readonly right: number;
-      readonly limit: number;
-    }
-  | { readonly kind: 'difference'; readonly left: number; readonly right: number; readonly limit: number }
+  | { readonly kind: Measure; readonly left: number; readonly right: number; readonly limit: number }
+  | { readonly kind: 'jaccard'; readonly left: number; readonly right: number; readonly limit: number }
+  | NumberCondition
+  | { readonly kind: 'distanceKm'; readonly points: number; readonly limit: number }
+  | { readonly kind: 'arrayIntersect'; readonly lists: number; readonly limit: number }
+  | { readonly kind: 'arraySubset'; readonly lists: number; readonly emptyIsSubset: boolean }
+  | { readonly kind: 'pairwise'; readonly measure: Measure; readonly lists: number; readonly limit: number }
+  | { readonly kind: 'cosine'; readonly vectors: number; readonly limit: number }
+  /** `column` holds 1 for true, 0 for false, NaN for unknown. */
+  | { readonly kind: 'holds'; readonly column: number; readonly side: 'left' | 'right' }
   | { readonly kind: 'and' | 'or'; readonly conditions: readonly KernelCondition[] }
   | { readonly kind: 'not'; readonly condition: KernelCondition }
   | { readonly kind: 'else' };
+
+type Measure = 'jaroWinkler' | 'jaro' | 'levenshtein' | 'damerauLevenshtein';
+
+/** Numbers in units of 1/`scale`, subtracted in single precision when `isSingle`. */
+type NumberCondition = {
+  readonly kind: 'difference' | 'percentageDifference';
+  readonly left: number;
+  readonly right: number;
+  readonly limit: number;
+  readonly scale: number;
+  readonly isSingle: boolean;
+};
 
 export type KernelComparison = {
   readonly levels: readonly KernelCondition[];
@@ -47,15 +65,29 @@ export type KernelData = {
   readonly dictionaryOf: readonly number[];
   readonly dictionaries: readonly Dictionary[];
   readonly numbers: readonly Float64Array[];
+  /** Two columns of lists over one dictionary, often the same twice. */
+  readonly lists: readonly { readonly left: Lists; readonly right: Lists; readonly dictionary: Dictionary }[];
+  readonly vectors: readonly { readonly left: Vectors; readonly right: Vectors }[];
+  readonly points: readonly Points[];
   readonly comparisons: readonly KernelComparison[];
   /** Source of each record when pairs within one source do not count. */
   readonly source?: Int32Array;
 };
 
 /** Values as bytes with their signatures; absent when no level measures them. */
-export type Dictionary = { readonly table: ByteTable; readonly presence: Int32Array; readonly repeats: Int32Array } | undefined;
+export type Dictionary =
+  | {
+      readonly table: ByteTable;
+      readonly presence: Int32Array;
+      readonly repeats: Int32Array;
+      /** For `jaccard`. */
+      readonly letters?: Int32Array;
+    }
+  | undefined;
 
-type Test = (left: number, right: number) => -1 | 0 | 1;
+type Answer = -1 | 0 | 1;
+type Test = (left: number, right: number) => Answer;
+type Measures = Map<string, (left: number, right: number) => number>;
 
 /** Place of the level a pair is on, for one comparison. */
 export type LevelOf = (left: number, right: number) => number;
@@ -67,7 +99,7 @@ export function compileLevels(data: KernelData): readonly LevelOf[] {
 
 /** The same for one comparison and pairs that are on none of its levels before `first`. */
 export function compileLevelsFrom(data: KernelData, comparison: number, first: number): LevelOf {
-  const measures = new Map<string, (left: number, right: number) => number>();
+  const measures = new Map() as Measures;
   const tests = data.comparisons[comparison]!.levels.map((level) => compile(level, data, measures));
   const last = tests.length - 1;
   return (left, right) => {
@@ -81,7 +113,7 @@ export function compileCondition(condition: KernelCondition, data: KernelData): 
   return compile(condition, data, new Map());
 }
 
-function compile(condition: KernelCondition, data: KernelData, measures: Map<string, (left: number, right: number) => number>): Test {
+function compile(condition: KernelCondition, data: KernelData, measures: Measures): Test {
   switch (condition.kind) {
     case 'else':
       return () => 1;
@@ -93,18 +125,32 @@ function compile(condition: KernelCondition, data: KernelData, measures: Map<str
       const [a, b] = [data.codes[condition.left]!, data.codes[condition.right]!];
       return (left, right) => (a[left]! < 0 || b[right]! < 0 ? 0 : a[left] === b[right] ? 1 : -1);
     }
-    case 'difference': {
-      const [a, b] = [data.numbers[condition.left]!, data.numbers[condition.right]!];
-      const { limit } = condition;
-      return (left, right) => {
-        const gap = Math.abs(a[left]! - b[right]!);
-        return gap <= limit ? 1 : gap > limit ? -1 : 0;
-      };
+    case 'difference':
+    case 'percentageDifference':
+      return compileDifference(condition, data);
+    case 'distanceKm': {
+      const points = data.points[condition.points]!;
+      const least = leastCosine(condition.limit);
+      return (left, right) => answer(areNear(points, left, right, least));
     }
+    case 'holds': {
+      const truths = data.numbers[condition.column]!;
+      const of = (truth: number) => (truth === 1 ? 1 : truth === 0 ? -1 : 0);
+      return condition.side === 'left' ? (left) => of(truths[left]!) : (_, right) => of(truths[right]!);
+    }
+    case 'arrayIntersect':
+    case 'arraySubset':
+      return compileShared(condition, data, measures);
+    case 'pairwise':
+      return compilePairwise(condition, data);
+    case 'cosine':
+      return compileCosine(condition, data, measures);
+    case 'jaccard':
+      return compileJaccard(condition, data, measures);
     case 'and': {
       const tests = condition.conditions.map((one) => compile(one, data, measures));
       return (left, right) => {
-        let least: -1 | 0 | 1 = 1;
+        let least: Answer = 1;
         for (const test of tests) {
           const answer = test(left, right);
           if (answer === -1) return -1;
@@ -116,7 +162,7 @@ function compile(condition: KernelCondition, data: KernelData, measures: Map<str
     case 'or': {
       const tests = condition.conditions.map((one) => compile(one, data, measures));
       return (left, right) => {
-        let most: -1 | 0 | 1 = -1;
+        let most: Answer = -1;
         for (const test of tests) {
           const answer = test(left, right);
           if (answer === 1) return 1;
@@ -127,57 +173,122 @@ function compile(condition: KernelCondition, data: KernelData, measures: Map<str
     }
     case 'not': {
       const test = compile(condition.condition, data, measures);
-      return (left, right) => -test(left, right) as -1 | 0 | 1;
+      return (left, right) => -test(left, right) as Answer;
     }
     default:
       return compileMeasure(condition, data, measures);
   }
 }
 
-function compileMeasure(
-  condition: Extract<
-    KernelCondition,
-    { readonly limit: number; readonly kind: 'jaroWinkler' | 'jaro' | 'levenshtein' | 'damerauLevenshtein' }
-  >,
-  data: KernelData,
-  measures: Map<string, (left: number, right: number) => number>,
-): Test {
-  const { kind, limit } = condition;
-  const [a, b] = [data.codes[condition.left]!, data.codes[condition.right]!];
-  const dictionary = data.dictionaries[data.dictionaryOf[condition.left]!]!;
-  const { presence, repeats } = dictionary;
-  const isSimilarity = kind === 'jaro' || kind === 'jaroWinkler';
-  const key = `${kind} ${condition.left} ${condition.right}`;
-  const measure = measures.get(key) ?? remembered(measureOf(kind, dictionary), data.codes[condition.left]!, data.codes[condition.right]!);
-  measures.set(key, measure);
+const answer = (is: boolean | undefined): Answer => (is === undefined ? 0 : is ? 1 : -1);
+
+function compileDifference({ kind, left: one, right: other, limit, scale, isSingle }: NumberCondition, data: KernelData): Test {
+  const [a, b] = [data.numbers[one]!, data.numbers[other]!];
+  const inSingle = isSingle ? Math.fround : (value: number) => value;
+  const bound = inSingle(limit);
+  return (left, right) => {
+    const [x, y] = [a[left]!, b[right]!];
+    if (Number.isNaN(x) || Number.isNaN(y)) return 0;
+    const gap = inSingle(Math.abs(x - y)) / scale;
+    return (kind === 'difference' ? gap <= bound : inSingle(gap / (Math.max(x, y) / scale)) < bound) ? 1 : -1;
+  };
+}
+
+type Condition<Kind> = Extract<KernelCondition, { readonly kind: Kind }>;
+
+function compileShared(condition: Condition<'arrayIntersect' | 'arraySubset'>, data: KernelData, measures: Measures): Test {
+  const { left: a, right: b } = data.lists[condition.lists]!;
+  const shared = once(measures, `shared ${condition.lists}`, (left, right) => sharedCount(a, left, b, right));
+  const [lengths, otherLengths] = [a.lengths, b.lengths];
+  // As in DuckDB: nothing is known of a missing left list, and a missing right one shares nothing.
+  if (condition.kind === 'arrayIntersect') {
+    const { limit } = condition;
+    return (left, right) => {
+      if (lengths[left]! < 0) return 0;
+      const shorter = Math.max(0, Math.min(lengths[left]!, otherLengths[right]!));
+      return shorter >= limit && shared(left, right) >= limit ? 1 : -1;
+    };
+  }
+  const { emptyIsSubset } = condition;
+  return (left, right) => {
+    const [one, other] = [lengths[left]!, otherLengths[right]!];
+    if (!emptyIsSubset && (one === 0 || other === 0)) return -1;
+    if (one < 0) return 0;
+    return shared(left, right) === (other < 0 ? one : Math.min(one, other)) ? 1 : -1;
+  };
+}
+
+function compilePairwise({ measure: kind, lists, limit }: Condition<'pairwise'>, data: KernelData): Test {
+  const { left: a, right: b, dictionary } = data.lists[lists]!;
+  const reaches = reach(kind, dictionary!, limit, measureOf(kind, dictionary!));
+  return (left, right) => answer(someReach(a, left, b, right, reaches));
+}
+
+function compileCosine({ vectors, limit }: Condition<'cosine'>, data: KernelData, measures: Measures): Test {
+  const { left: a, right: b } = data.vectors[vectors]!;
+  const similarity = once(measures, `cosine ${vectors}`, (left, right) => cosine(a, left, b, right));
+  const bound = a.isSingle ? Math.fround(limit) : limit;
+  return (left, right) => {
+    const value = similarity(left, right);
+    return Number.isNaN(value) ? 0 : value >= bound ? 1 : -1;
+  };
+}
+
+function compileJaccard({ left: one, right: other, limit }: Condition<'jaccard'>, data: KernelData, measures: Measures): Test {
+  const [a, b] = [data.codes[one]!, data.codes[other]!];
+  const sets = data.dictionaries[data.dictionaryOf[one]!]!.letters!;
+  const similarity = once(measures, `jaccard ${one} ${other}`, (x, y) => jaccard(sets, x, y));
+  return (left, right) => {
+    const [x, y] = [a[left]!, b[right]!];
+    if (x < 0 || y < 0) return 0;
+    return jaccardBound(sets, x, y) >= limit && similarity(x, y) >= limit ? 1 : -1;
+  };
+}
+
+function compileMeasure({ kind, left: one, right: other, limit }: Condition<Measure>, data: KernelData, measures: Measures): Test {
+  const [a, b] = [data.codes[one]!, data.codes[other]!];
+  const dictionary = data.dictionaries[data.dictionaryOf[one]!]!;
+  const reaches = reach(kind, dictionary, limit, once(measures, `${kind} ${one} ${other}`, measureOf(kind, dictionary)));
   return (left, right) => {
     const x = a[left]!;
     const y = b[right]!;
-    if (x < 0 || y < 0) return 0;
-    if (isSimilarity) {
-      const most = jaroBound(presence[x]!, repeats[x]!, presence[y]!, repeats[y]!);
-      if ((kind === 'jaro' ? most : jaroWinklerBound(most, 4)) < limit) return -1;
-      return measure(left, right) >= limit ? 1 : -1;
-    }
-    if (x === y) return 1;
-    if (distanceBound(presence[x]!, repeats[x]!, presence[y]!, repeats[y]!) > limit) return -1;
-    return measure(left, right) <= limit ? 1 : -1;
+    return x < 0 || y < 0 ? 0 : reaches(x, y) ? 1 : -1;
   };
+}
+
+/** Whether two values are alike enough, asking the signatures first. */
+function reach(
+  kind: Measure,
+  { presence, repeats }: Exclude<Dictionary, undefined>,
+  limit: number,
+  measure: (x: number, y: number) => number,
+) {
+  if (kind === 'jaro' || kind === 'jaroWinkler') {
+    return (x: number, y: number): boolean => {
+      const most = jaroBound(presence[x]!, repeats[x]!, presence[y]!, repeats[y]!);
+      return (kind === 'jaro' ? most : jaroWinklerBound(most, 4)) >= limit && measure(x, y) >= limit;
+    };
+  }
+  return (x: number, y: number): boolean =>
+    x === y || (distanceBound(presence[x]!, repeats[x]!, presence[y]!, repeats[y]!) <= limit && measure(x, y) <= limit);
 }
 
 const measureFunctions = { jaro, jaroWinkler, levenshtein, damerauLevenshtein };
 
-function measureOf(kind: keyof typeof measureFunctions, { table }: Exclude<Dictionary, undefined>) {
+function measureOf(kind: Measure, { table }: Exclude<Dictionary, undefined>) {
   const run = measureFunctions[kind];
   return (x: number, y: number) => run(table, x, table, y);
 }
 
-function remembered(run: (x: number, y: number) => number, a: Int32Array, b: Int32Array): (left: number, right: number) => number {
+/** One measure for all levels that ask for it, which remembers the last pair it was asked about. */
+function once(measures: Measures, key: string, run: (x: number, y: number) => number): (x: number, y: number) => number {
   let [lastX, lastY, last] = [-1, -1, 0];
-  return (left, right) => {
-    const x = a[left]!;
-    const y = b[right]!;
+  const known = measures.get(key);
+  if (known) return known;
+  const measure = (x: number, y: number) => {
     if (x !== lastX || y !== lastY) [lastX, lastY, last] = [x, y, run(x, y)];
     return last;
   };
+  measures.set(key, measure);
+  return measure;
 }

@@ -1,34 +1,51 @@
 // Settings to what the kernel reads: each expression encoded once, each dictionary with bytes and signatures only where a level measures text.
 
 import { presence, repeats } from './bounds.ts';
+import { arithmeticOf, readLists, readNumbers, readPoints, readTruths, readVectors } from './columns.ts';
 import type { Codes, Encoder } from './encode.ts';
 import { shared } from './encode.ts';
 import type { Dictionary, Frequency, KernelComparison, KernelCondition, KernelData } from './kernel.ts';
 import { type Comparison, type Condition, type LinkageSettings, needsSql } from './settings.ts';
 import { normaliseExpression } from './sql-text.ts';
+import { letterSets } from './strings.ts';
 import { termFrequencies } from './term-frequency.ts';
 
 /** Encodes what the comparisons read. Comparisons with a level in SQL get no levels here: the SQL path decides them. */
 export async function prepareKernel(encoder: Encoder, settings: LinkageSettings): Promise<KernelData> {
-  const columns = new Map<string, number>();
-  const numberColumns = new Map<string, number>();
-  const codes: Codes[] = [];
-  const numbers: Float64Array[] = [];
+  const codes = keyed<Codes>();
+  const numbers = keyed<Float64Array>();
+  const lists = keyed<KernelData['lists'][number]>();
+  const vectors = keyed<KernelData['vectors'][number]>();
+  const points = keyed<KernelData['points'][number]>();
   const measured = new Set<string>();
+  const lettered = new Set<string>();
+  const nearLists = new Set(pairwiseLists(settings));
 
-  const codeColumn = async (expression: string): Promise<number> => {
+  const codeColumn = (expression: string) => {
     const key = normaliseExpression(expression);
-    const known = columns.get(key);
-    if (known !== undefined) return known;
-    columns.set(key, codes.push(await encoder.codes(key)) - 1);
-    return codes.length - 1;
+    return codes.place(key, () => encoder.codes(key));
   };
-  const numberColumn = async (expression: string): Promise<number> => {
-    const key = normaliseExpression(expression);
-    const known = numberColumns.get(key);
-    if (known !== undefined) return known;
-    numberColumns.set(key, numbers.push(await encoder.numbers(key)) - 1);
-    return numbers.length - 1;
+  const listColumns = ({ column, other = column }: { readonly column: string; readonly other?: string }) => {
+    const [left, right] = [normaliseExpression(column), normaliseExpression(other)];
+    const key = `${left} ${right}`;
+    return lists.place(key, async () => {
+      const read = await readLists(encoder, left, right, async (dictionary) =>
+        nearLists.has(key) ? signatures(await encoder.byteTable(dictionary)) : undefined,
+      );
+      return { left: read.left, right: read.right, dictionary: read.used };
+    });
+  };
+  const difference = async (
+    kind: 'difference' | 'percentageDifference',
+    { column, other = column }: { readonly column: string; readonly other?: string },
+    limit: number,
+  ): Promise<KernelCondition> => {
+    const [one, two] = [normaliseExpression(column), normaliseExpression(other)];
+    const arithmetic = await arithmeticOf(encoder, one, two);
+    const [left, right] = await inOrder([one, two], (key) =>
+      numbers.place(`${key} ${arithmetic.scale}`, () => readNumbers(encoder, key, arithmetic)),
+    );
+    return { kind, left: left!, right: right!, limit, scale: arithmetic.scale, isSingle: arithmetic.isSingle };
   };
   const translate = async (condition: Condition): Promise<KernelCondition> => {
     switch (condition.kind) {
@@ -43,19 +60,40 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
         return { kind: 'not', condition: await translate(condition.condition) };
       case 'null':
         return { kind: 'null', column: await codeColumn(condition.column) };
+      case 'holds': {
+        const key = normaliseExpression(condition.column);
+        const column = await numbers.place(`${key} holds`, () => readTruths(encoder, key));
+        return { kind: 'holds', side: condition.side, column };
+      }
       case 'difference':
-        return {
-          kind: 'difference',
-          left: await numberColumn(condition.column),
-          right: await numberColumn(condition.other ?? condition.column),
-          limit: condition.atMost,
-        };
+        return await difference('difference', condition, condition.atMost);
+      case 'percentageDifference':
+        return await difference('percentageDifference', condition, condition.below);
+      case 'distanceKm': {
+        const [latitude, longitude] = [normaliseExpression(condition.latitude), normaliseExpression(condition.longitude)];
+        const place = await points.place(`${latitude} ${longitude}`, () => readPoints(encoder, latitude, longitude));
+        return { kind: 'distanceKm', points: place, limit: condition.atMost };
+      }
+      case 'arrayIntersect':
+        return { kind: 'arrayIntersect', lists: await listColumns(condition), limit: condition.atLeast };
+      case 'arraySubset':
+        return { kind: 'arraySubset', lists: await listColumns(condition), emptyIsSubset: condition.emptyIsSubset === true };
+      case 'pairwise':
+        return { kind: 'pairwise', measure: condition.measure, lists: await listColumns(condition), limit: limitOf(condition) };
+      case 'cosine': {
+        const [left, right] = [normaliseExpression(condition.column), normaliseExpression(condition.other ?? condition.column)];
+        const place = await vectors.place(`${left} ${right}`, async () => {
+          const one = await readVectors(encoder, left);
+          return { left: one, right: left === right ? one : await readVectors(encoder, right) };
+        });
+        return { kind: 'cosine', vectors: place, limit: condition.atLeast };
+      }
     }
     const left = await codeColumn(condition.column);
     const right = await codeColumn(condition.other ?? condition.column);
     if (condition.kind === 'exact') return { kind: 'exact', left, right };
-    measured.add(codes[left]!.dictionary.table);
-    return { kind: condition.kind, left, right, limit: 'atLeast' in condition ? condition.atLeast : condition.atMost };
+    (condition.kind === 'jaccard' ? lettered : measured).add(codes.items[left]!.dictionary.table);
+    return { kind: condition.kind, left, right, limit: limitOf(condition) };
   };
 
   const comparisons = await inOrder(settings.comparisons, async (comparison): Promise<KernelComparison> => {
@@ -73,16 +111,58 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
   const places = new Map<string, number>();
   const dictionaries: Dictionary[] = [];
   const dictionaryOf: number[] = [];
-  for (const { dictionary } of codes) {
+  for (const { dictionary } of codes.items) {
     let place = places.get(dictionary.table);
     if (place === undefined) {
-      const text = measured.has(dictionary.table) ? signatures(await encoder.byteTable(dictionary)) : undefined;
+      const [isMeasured, isLettered] = [measured.has(dictionary.table), lettered.has(dictionary.table)];
+      const text = isMeasured || isLettered ? signatures(await encoder.byteTable(dictionary), isLettered) : undefined;
       places.set(dictionary.table, (place = dictionaries.push(text) - 1));
     }
     dictionaryOf.push(place);
   }
   const source = settings.linkType === 'link_only' ? (await encoder.codes(settings.source!)).codes : undefined;
-  return { codes: codes.map((one) => one.codes), dictionaryOf, dictionaries, numbers, comparisons, ...(source ? { source } : {}) };
+  return {
+    codes: codes.items.map((one) => one.codes),
+    dictionaryOf,
+    dictionaries,
+    numbers: numbers.items,
+    lists: lists.items,
+    vectors: vectors.items,
+    points: points.items,
+    comparisons,
+    ...(source ? { source } : {}),
+  };
+}
+
+/** Things made once for each key, in places in order of appearance. */
+function keyed<T>() {
+  const places = new Map<string, number>();
+  const items: T[] = [];
+  return {
+    items,
+    place: async (key: string, make: () => Promise<T>): Promise<number> => {
+      const known = places.get(key);
+      if (known !== undefined) return known;
+      items.push(await make());
+      places.set(key, items.length - 1);
+      return items.length - 1;
+    },
+  };
+}
+
+function limitOf(condition: { readonly atLeast: number } | { readonly atMost: number }): number {
+  return 'atLeast' in condition ? condition.atLeast : condition.atMost;
+}
+
+/** Keys of the lists whose values are measured as text. */
+function pairwiseLists({ comparisons }: LinkageSettings): string[] {
+  const keys = (condition: Condition): string[] => {
+    if (condition.kind === 'and' || condition.kind === 'or') return condition.conditions.flatMap(keys);
+    if (condition.kind === 'not') return keys(condition.condition);
+    if (condition.kind !== 'pairwise') return [];
+    return [`${normaliseExpression(condition.column)} ${normaliseExpression(condition.other ?? condition.column)}`];
+  };
+  return comparisons.flatMap(({ levels }) => levels.flatMap(({ condition }) => keys(condition)));
 }
 
 /** Awaits one after the other: columns get their places in order of appearance, whatever the timing. */
@@ -107,7 +187,10 @@ function quickLevels(
   return fits ? { quickColumn: first.column, exactLevel: 1 } : { quickColumn: -1, exactLevel: -1 };
 }
 
-function signatures(table: { readonly bytes: Uint8Array; readonly offsets: Uint32Array }): Exclude<Dictionary, undefined> {
+function signatures(
+  table: { readonly bytes: Uint8Array; readonly offsets: Uint32Array },
+  withLetters = false,
+): Exclude<Dictionary, undefined> {
   const { bytes, offsets } = table;
   const count = offsets.length - 1;
   const [uses, twice] = [shared(count), shared(count)];
@@ -115,5 +198,5 @@ function signatures(table: { readonly bytes: Uint8Array; readonly offsets: Uint3
     uses[code] = presence(bytes, offsets[code]!, offsets[code + 1]!);
     twice[code] = repeats(bytes, offsets[code]!, offsets[code + 1]!);
   }
-  return { table, presence: uses, repeats: twice };
+  return { table, presence: uses, repeats: twice, ...(withLetters ? { letters: letterSets(table) } : {}) };
 }

@@ -15,10 +15,37 @@ export type Condition =
   /** Either side is missing. */
   | { readonly kind: 'null'; readonly column: string }
   | { readonly kind: 'exact'; readonly column: string; readonly other?: string }
-  | { readonly kind: 'jaroWinkler' | 'jaro'; readonly column: string; readonly other?: string; readonly atLeast: number }
+  | { readonly kind: 'jaroWinkler' | 'jaro' | 'jaccard'; readonly column: string; readonly other?: string; readonly atLeast: number }
   | { readonly kind: 'levenshtein' | 'damerauLevenshtein'; readonly column: string; readonly other?: string; readonly atMost: number }
   /** |left - right| <= atMost for numbers; for dates compare `epoch(...)`, in seconds. */
   | { readonly kind: 'difference'; readonly column: string; readonly other?: string; readonly atMost: number }
+  /** |left - right| / max(left, right) < below. */
+  | { readonly kind: 'percentageDifference'; readonly column: string; readonly other?: string; readonly below: number }
+  /** Great-circle distance; latitude and longitude in degrees. */
+  | { readonly kind: 'distanceKm'; readonly latitude: string; readonly longitude: string; readonly atMost: number }
+  /** At least so many different values are in both lists. */
+  | { readonly kind: 'arrayIntersect'; readonly column: string; readonly other?: string; readonly atLeast: number }
+  /** As many different values are in both lists as the shorter one is long. An empty list is no part of any, unless it is said to be. */
+  | { readonly kind: 'arraySubset'; readonly column: string; readonly other?: string; readonly emptyIsSubset?: boolean }
+  /** Some value of one list of texts is that near to some value of the other. */
+  | {
+      readonly kind: 'pairwise';
+      readonly measure: 'jaroWinkler' | 'jaro';
+      readonly column: string;
+      readonly other?: string;
+      readonly atLeast: number;
+    }
+  | {
+      readonly kind: 'pairwise';
+      readonly measure: 'levenshtein' | 'damerauLevenshtein';
+      readonly column: string;
+      readonly other?: string;
+      readonly atMost: number;
+    }
+  /** Cosine of the angle between two arrays of numbers (DuckDB's `FLOAT[n]`, `DOUBLE[n]`). */
+  | { readonly kind: 'cosine'; readonly column: string; readonly other?: string; readonly atLeast: number }
+  /** One record of the pair has it: `column` is a condition over that record alone, `gender = 'F'`. */
+  | { readonly kind: 'holds'; readonly side: 'left' | 'right'; readonly column: string }
   | { readonly kind: 'and' | 'or'; readonly conditions: readonly Condition[] }
   | { readonly kind: 'not'; readonly condition: Condition }
   /** Any SQL over `<column>_l` and `<column>_r`; decided by DuckDB on the pairs that need it. */
@@ -70,13 +97,29 @@ export type LinkageSettings = {
 const expression = z.string().min(1);
 const other = expression.optional();
 const probability = z.number().gt(0, 'not in (0, 1]').max(1, 'not in (0, 1]');
+const share = z.number().min(0).max(1);
+const amount = z.number().min(0);
 const condition: z.ZodType<Condition> = z.lazy(() =>
   z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('null'), column: expression }),
     z.strictObject({ kind: z.literal('exact'), column: expression, other }),
-    z.strictObject({ kind: z.enum(['jaroWinkler', 'jaro']), column: expression, other, atLeast: z.number().min(0).max(1) }),
-    z.strictObject({ kind: z.enum(['levenshtein', 'damerauLevenshtein']), column: expression, other, atMost: z.number().min(0) }),
-    z.strictObject({ kind: z.literal('difference'), column: expression, other, atMost: z.number().min(0) }),
+    z.strictObject({ kind: z.enum(['jaroWinkler', 'jaro', 'jaccard', 'cosine']), column: expression, other, atLeast: share }),
+    z.strictObject({ kind: z.enum(['levenshtein', 'damerauLevenshtein', 'difference']), column: expression, other, atMost: amount }),
+    z.strictObject({ kind: z.literal('percentageDifference'), column: expression, other, below: amount }),
+    z.strictObject({ kind: z.literal('distanceKm'), latitude: expression, longitude: expression, atMost: amount }),
+    z.strictObject({ kind: z.literal('arrayIntersect'), column: expression, other, atLeast: amount }),
+    z.strictObject({ kind: z.literal('arraySubset'), column: expression, other, emptyIsSubset: z.boolean().optional() }),
+    z.discriminatedUnion('measure', [
+      z.strictObject({ kind: z.literal('pairwise'), measure: z.enum(['jaroWinkler', 'jaro']), column: expression, other, atLeast: share }),
+      z.strictObject({
+        kind: z.literal('pairwise'),
+        measure: z.enum(['levenshtein', 'damerauLevenshtein']),
+        column: expression,
+        other,
+        atMost: amount,
+      }),
+    ]),
+    z.strictObject({ kind: z.literal('holds'), side: z.enum(['left', 'right']), column: expression }),
     z.strictObject({ kind: z.enum(['and', 'or']), conditions: z.array(condition).min(1) }),
     z.strictObject({ kind: z.literal('not'), condition }),
     z.strictObject({ kind: z.literal('sql'), sql: expression }),
@@ -208,7 +251,10 @@ export function conditionExpressions(condition: Condition): string[] {
     case 'not':
       return conditionExpressions(condition.condition);
     case 'null':
+    case 'holds':
       return [condition.column];
+    case 'distanceKm':
+      return [condition.latitude, condition.longitude];
     case 'sql':
     case 'else':
       return [];

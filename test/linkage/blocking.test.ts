@@ -22,7 +22,16 @@ async function visited(
   rules: readonly Blocks[],
   options: { readonly pairsPerTask: number; readonly source?: Int32Array; readonly threads?: number },
 ) {
-  const data: KernelData = { codes: [], dictionaryOf: [], dictionaries: [], numbers: [], comparisons: [] };
+  const data: KernelData = {
+    codes: [],
+    dictionaryOf: [],
+    dictionaries: [],
+    numbers: [],
+    lists: [],
+    vectors: [],
+    points: [],
+    comparisons: [],
+  };
   const source = createPairSource(rules, options.source ? { origin: options.source } : {}, options.pairsPerTask);
   const pool = createPool({ threads: options.threads ?? 1, pairsWorthThreads: 0 });
   const { left, right, rule } = await pool.run({ data, source, job: { kind: 'list' }, pairs: 1 });

@@ -19,7 +19,15 @@ describe('a level in words', () => {
     ['abs(epoch(born_l) - epoch(born_r)) <= 2678400', 'born at most 31 days apart'],
     ['abs(epoch(born_l) - epoch(born_r)) <= 315576000', 'born at most 10 years apart'],
     ['not (name_l = name_r)', 'not equal'],
-    ['len(list_intersect("tags_l",\n tags_r)) >= 1', 'len(list_intersect(tags_l, tags_r)) >= 1'],
+    ['jaccard(name_l, name_r) >= 0.7', 'Jaccard ≥ 0.7'],
+    ['array_cosine_similarity(v_l, v_r) >= 0.7', 'v cosine ≥ 0.7'],
+    ['len(list_intersect(tags_l, tags_r)) >= 1', 'tags shares ≥ 1'],
+    ['len(list_intersect(a_l, a_r)) = least(len(a_l), len(a_r))', 'a is part of the other'],
+    ['(abs(p_l - p_r) / (case when p_r > p_l then p_r else p_l end)) < 0.07', 'p differs by < 7%'],
+    [conditionSql({ kind: 'distanceKm', latitude: 'lat', longitude: 'long', atMost: 5 }), 'at most 5 km apart'],
+    [conditionSql({ kind: 'pairwise', measure: 'levenshtein', column: 'names', atMost: 1 }), 'names nearest Levenshtein ≤ 1'],
+    ["sex_r = 'F'", "right: sex = 'F'"],
+    ['starts_with("name_l",\n name_r)', 'starts_with(name_l, name_r)'],
     ['ELSE', 'anything else'],
   ])('%s: %s', (sql, words) => {
     const levels = [{ condition: parseCondition('name_l = name_r') }, { condition: parseCondition(sql) }];

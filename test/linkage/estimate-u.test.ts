@@ -11,6 +11,9 @@ function dataOf(codes: readonly number[], source?: readonly number[]): KernelDat
     dictionaryOf: [0],
     dictionaries: [undefined],
     numbers: [],
+    lists: [],
+    vectors: [],
+    points: [],
     comparisons: [
       {
         levels: [{ kind: 'null', column: 0 }, { kind: 'exact', left: 0, right: 0 }, { kind: 'else' }],

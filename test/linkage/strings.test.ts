@@ -2,7 +2,16 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { distanceBound, jaroBound, jaroWinklerBound, presence, repeats } from '../../src/linkage/bounds.ts';
-import { type ByteTable, damerauLevenshtein, jaro, jaroWinkler, levenshtein } from '../../src/linkage/strings.ts';
+import {
+  type ByteTable,
+  damerauLevenshtein,
+  jaccard,
+  jaccardBound,
+  jaro,
+  jaroWinkler,
+  letterSets,
+  levenshtein,
+} from '../../src/linkage/strings.ts';
 import { Database } from '../../src/sql/duckdb.ts';
 
 function bytesOf(values: readonly string[]): ByteTable {
@@ -30,6 +39,16 @@ describe('string measures', () => {
     expect(jaroWinkler(table, 0, table, 1)).toBeCloseTo(similarity, 12);
     expect(levenshtein(table, 0, table, 1)).toBe(edits);
     expect(damerauLevenshtein(table, 0, table, 1)).toBe(editsWithSwaps);
+  });
+
+  test.each([
+    ['abc', 'bcd', 0.5],
+    ['aab', 'ba', 1],
+    ['é', 'è', 1 / 3],
+    ['', 'a', 0],
+    ['', '', 0],
+  ])('%s against %s share %d of their bytes', (a, b, similarity) => {
+    expect(jaccard(letterSets(bytesOf([a, b])), 0, 1)).toBe(similarity);
   });
 
   describe('against DuckDB', () => {
@@ -61,11 +80,12 @@ describe('string measures', () => {
         a: { type: 'VARCHAR', values: all.map(([a]) => a) },
         b: { type: 'VARCHAR', values: all.map(([, b]) => b) },
       });
-      const theirs = await db.columns<Record<'j' | 'jw' | 'l' | 'dl', Float64Array>>(
+      const theirs = await db.columns<Record<'j' | 'jw' | 'l' | 'dl' | 'jc', Float64Array>>(
         `select jaro_similarity(a, b) j, jaro_winkler_similarity(a, b) jw, levenshtein(a, b)::double l,
-           damerau_levenshtein(a, b)::double dl from pairs order by n`,
+           damerau_levenshtein(a, b)::double dl, case when a = '' or b = '' then 0 else jaccard(a, b) end jc from pairs order by n`,
       );
       const table = bytesOf(all.flat());
+      const sets = letterSets(table);
       all.forEach((pair, n) => {
         const [a, b] = [2 * n, 2 * n + 1];
         const ours = [jaro(table, a, table, b), jaroWinkler(table, a, table, b), levenshtein(table, a, table, b)];
@@ -75,6 +95,8 @@ describe('string measures', () => {
           theirs.l[n],
           theirs.dl[n],
         ]);
+        expect(jaccard(sets, a, b), JSON.stringify(pair)).toBe(theirs.jc[n]);
+        expect(jaccardBound(sets, a, b)).toBeGreaterThanOrEqual(theirs.jc[n]!);
         const words = [a, b].flatMap((v) => {
           const [from, until] = [table.offsets[v]!, table.offsets[v + 1]!];
           return [presence(table.bytes, from, until), repeats(table.bytes, from, until)];

@@ -16,6 +16,9 @@ function work(count: number): { readonly data: KernelData; readonly source: Pair
     dictionaryOf: [0],
     dictionaries: [undefined],
     numbers: [],
+    lists: [],
+    vectors: [],
+    points: [],
     comparisons: [
       {
         levels: [{ kind: 'null', column: 0 }, { kind: 'exact', left: 0, right: 0 }, { kind: 'else' }],
