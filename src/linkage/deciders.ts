@@ -10,7 +10,7 @@
 // Worked case: last_name, levels null, equal, jaroWinkler 0.92, 0.8, else; pair Smith/Garcia: codes differ; 1 of 5 letters shared, so
 // 0.8 is out of reach: else, without a look at the text.
 
-import { jaroRow, mayReach, raisedByStart } from './jaro-rows.ts';
+import { jaroRow, neededJaro, raisedByStart, settleUnlike } from './jaro-rows.ts';
 import { compileLevelsFrom, type KernelComparison, type KernelData } from './kernel.ts';
 
 /** Level of a pair that is not settled yet. */
@@ -41,6 +41,19 @@ export function compileDeciders(data: KernelData): readonly Decider[] {
     };
     return { quick: quickColumn < 0 ? leaveOpen : quickly(data, comparison), full };
   });
+}
+
+/** Sets the level of every pair of one batch on one comparison. */
+export function decideLevels(
+  { quick, bound, full }: Decider,
+  left: Int32Array,
+  right: Int32Array,
+  levels: Uint8Array,
+  count = left.length,
+): void {
+  quick(left, right, count, levels);
+  bound?.(left, right, count, levels);
+  full(left, right, count, levels);
 }
 
 const leaveOpen: Decide = (_left, _right, count, levels) => {
@@ -84,14 +97,10 @@ function climbing(
   const codes = data.codes[quickColumn]!;
   const dictionary = data.dictionaries[data.dictionaryOf[quickColumn]!]!;
   const last = all.length - 1;
-  const reaches = mayReach(dictionary, kind, limits.at(-1)!);
   const row = jaroRow(dictionary.table);
+  const least = neededJaro(kind, limits.at(-1)!, 4);
   return {
-    bound: (left, right, count, levels) => {
-      for (let k = 0; k < count; k++) {
-        if (levels[k] === open && !reaches(codes[left[k]!]!, codes[right[k]!]!)) levels[k] = last;
-      }
-    },
+    bound: settleUnlike(dictionary, codes, { kind, limit: limits.at(-1)!, from: open, to: last }),
     full: (left, right, count, levels) => {
       let laidOut = -1;
       for (let k = 0; k < count; k++) {
@@ -99,7 +108,7 @@ function climbing(
         const x = codes[left[k]!]!;
         const y = codes[right[k]!]!;
         if (x !== laidOut) row.layOut((laidOut = x));
-        const plain = row.with(y);
+        const plain = row.with(y, least);
         const value = kind === 'jaro' ? plain : raisedByStart(dictionary.table, plain, x, y);
         let rung = 0;
         while (rung < limits.length && value < limits[rung]!) rung++;

@@ -1,10 +1,10 @@
 // Columns as whole numbers.
 //
-// Idea: DuckDB reads and standardises; each distinct value gets a code (in order of its bytes; -1 for missing), so that the kernel compares numbers.
+// Idea: DuckDB reads and standardises; each distinct value gets a code (which one does not matter; -1 for missing), so that the kernel compares numbers.
 // Expressions that are compared with one another share one dictionary. Records are numbered by their unique id's order (for link types by
 // source and id, as Splink orders them), so every result is the same however the rows came.
 //
-// Worked case: last_name Ng, Li, null, Ng over records 0..3 gives values [Li, Ng], codes [1, 0, -1, 1].
+// Worked case: last_name Ng, Li, null, Ng over records 0..3 gives values [Ng, Li], codes [0, 1, -1, 0].
 // Cost: one hash join per expression; text crosses the border once per distinct value.
 
 import { UserError } from '../base/errors.ts';
@@ -25,7 +25,7 @@ let opened = 0;
 export class Encoder {
   readonly db: Database;
   readonly recordCount: number;
-  /** Table of the numbered records: the input's columns and `__row`. */
+  /** View of the numbered records: the input's columns and `__row`. */
   readonly table: string;
   private readonly groups: ReadonlyMap<string, readonly string[]>;
   private readonly dictionaries = new Map<string, Dictionary>();
@@ -60,15 +60,16 @@ export class Encoder {
       );
     opened += 1;
     const table = `__linkage_${opened}`;
-    await db.run(
-      `create or replace temp table ${table} as select *, (row_number() over (order by ${scope}) - 1)::integer as __row from ${source}`,
-    );
+    // Rows lie in the order they were sorted in, so their place is their number.
+    await db.run(`create or replace temp table ${table}_rows as select * from ${source} order by ${scope}`);
+    await db.run(`create or replace temp view ${table} as select *, rowid::integer as __row from ${table}_rows`);
     return new Encoder(db, table, all, settings);
   }
 
   async close(): Promise<void> {
     for (const { table } of this.dictionaries.values()) await this.db.run(`drop table if exists ${table}`);
-    await this.db.run(`drop table if exists ${this.table}`);
+    await this.db.run(`drop view if exists ${this.table}`);
+    await this.db.run(`drop table if exists ${this.table}_rows`);
   }
 
   /** Codes of an expression over one record. */
@@ -93,23 +94,17 @@ export class Encoder {
   async byteTable({ table, valueCount }: Dictionary): Promise<ByteTable> {
     const known = this.bytes.get(table);
     if (known) return known;
-    const { v } = valueCount ? await this.db.columns<{ v: string[] }>(`select v from ${table} order by code`) : { v: [] };
-    const encoder = new TextEncoder();
-    let room = new Uint8Array(Math.max(64, 16 * valueCount));
     const offsets = new Uint32Array(new SharedArrayBuffer(4 * (valueCount + 1)));
+    const { size } = await this.db.columns<{ size: Int32Array }>(`select strlen(v)::integer as size from ${table} order by code`);
+    for (let code = 0; code < valueCount; code++) offsets[code + 1] = offsets[code]! + size[code]!;
+    const bytes = new Uint8Array(new SharedArrayBuffer(Math.max(1, offsets[valueCount]!)));
+    // Text crosses the border in long pieces: one at a time would cost more than all the rest.
+    const { piece } = await this.db.columns<{ piece: string[] }>(
+      `select string_agg(v, '' order by code) as piece from ${table} group by code // 20000 order by code // 20000`,
+    );
+    const encoder = new TextEncoder();
     let at = 0;
-    for (let code = 0; code < valueCount; code++) {
-      const value = v[code]!;
-      if (room.length - at < 3 * value.length) {
-        const wider = new Uint8Array(2 * room.length + 3 * value.length);
-        wider.set(room);
-        room = wider;
-      }
-      at += encoder.encodeInto(value, room.subarray(at)).written;
-      offsets[code + 1] = at;
-    }
-    const bytes = new Uint8Array(new SharedArrayBuffer(Math.max(1, at)));
-    bytes.set(room.subarray(0, at));
+    for (const one of piece) at += encoder.encodeInto(one, bytes.subarray(at)).written;
     this.bytes.set(table, { bytes, offsets });
     return { bytes, offsets };
   }
@@ -123,7 +118,7 @@ export class Encoder {
     const distinct = expressions.map((one) => `select cast(${one} as varchar) as v from ${this.table}`).join(' union all ');
     await this.trying(name, () =>
       this.db.run(
-        `create or replace temp table ${table} as select v, (row_number() over (order by v) - 1)::integer as code
+        `create or replace temp table ${table} as select v, (row_number() over () - 1)::integer as code
          from (select distinct v from (${distinct}) where v is not null)`,
       ),
     );

@@ -11,7 +11,9 @@
 // Cost: O(records) per exact level, O(sample) for the rest. Source: Fellegi and Sunter 1969, section 3.3.1; sampling as Splink does.
 
 import { random } from '../base/random.ts';
-import { compileLevels, type KernelData } from './kernel.ts';
+import { compileDeciders, decideLevels } from './deciders.ts';
+import type { KernelData } from './kernel.ts';
+import { batchPairs } from './pair-source.ts';
 
 export type SampleOptions = { readonly recordCount: number; readonly samplePairs: number; readonly seed: number };
 
@@ -43,28 +45,38 @@ function shareEqual(codes: Int32Array, source: Int32Array | undefined): number {
 
 /** Pairs that both hold a value, and those that hold the same: overall, or summed over what lies within one source. */
 function pairsOf(codes: Int32Array, source: Int32Array | undefined): { readonly equal: number; readonly all: number } {
-  const byValue = new Map<number, number>();
-  const bySource = new Map<number, number>();
-  const values = codes.reduce((most, code) => Math.max(most, code), 0) + 1;
-  codes.forEach((code, record) => {
-    if (code < 0) return;
-    const origin = source?.[record] ?? 0;
-    const key = origin * values + code;
-    byValue.set(key, (byValue.get(key) ?? 0) + 1);
-    bySource.set(origin, (bySource.get(origin) ?? 0) + 1);
-  });
-  const pairs = (counts: Map<number, number>) => [...counts.values()].reduce((sum, count) => sum + (count * (count - 1)) / 2, 0);
+  const valueCount = codes.reduce((most, code) => Math.max(most, code), -1) + 1;
+  const sourceCount = source ? source.reduce((most, one) => Math.max(most, one), 0) + 1 : 1;
+  const bySource = new Float64Array(sourceCount);
+  const byValue = new Int32Array(valueCount * sourceCount);
+  for (let record = 0; record < codes.length; record++) {
+    const code = codes[record]!;
+    if (code < 0) continue;
+    const origin = source ? source[record]! : 0;
+    byValue[code * sourceCount + origin]! += 1;
+    bySource[origin]! += 1;
+  }
+  const pairs = (counts: Int32Array | Float64Array) => {
+    let sum = 0;
+    for (const count of counts) sum += (count * (count - 1)) / 2;
+    return sum;
+  };
   return { equal: pairs(byValue), all: pairs(bySource) };
 }
 
 function countSample(data: KernelData, options: SampleOptions): Float64Array[] {
-  const levelOf = compileLevels(data);
+  const deciders = compileDeciders(data);
   const counts = data.comparisons.map(({ levels }) => new Float64Array(levels.length));
   const { left, right } = samplePairs({ ...options, ...(data.source ? { source: data.source } : {}) });
-  data.comparisons.forEach(({ levels }, c) => {
-    if (levels.length === 0) return;
-    for (let p = 0; p < left.length; p++) counts[c]![levelOf[c]!(left[p]!, right[p]!)]! += 1;
-  });
+  const found = new Uint8Array(batchPairs);
+  for (let from = 0; from < left.length; from += batchPairs) {
+    const [a, b] = [left.subarray(from, from + batchPairs), right.subarray(from, from + batchPairs)];
+    data.comparisons.forEach(({ levels }, c) => {
+      if (levels.length === 0) return;
+      decideLevels(deciders[c]!, a, b, found);
+      for (let p = 0; p < a.length; p++) counts[c]![found[p]!]! += 1;
+    });
+  }
   return counts;
 }
 

@@ -16,7 +16,11 @@ import type { Dictionary } from './kernel.ts';
 import { type ByteTable, jaro, sharedStart } from './strings.ts';
 
 /** Similarity of the value laid out last with another. */
-export type JaroRow = { readonly layOut: (value: number) => void; readonly with: (value: number) => number };
+export type JaroRow = {
+  readonly layOut: (value: number) => void;
+  /** The similarity, or 0 where it is certain to be below `least`. */
+  readonly with: (value: number, least: number) => number;
+};
 
 /** One table's values against each other. A row holds what was laid out until the next. */
 export function jaroRow({ bytes, offsets }: ByteTable): JaroRow {
@@ -33,7 +37,7 @@ export function jaroRow({ bytes, offsets }: ByteTable): JaroRow {
       length = offsets[next + 1]! - from;
       if (length <= 32) for (let i = 0; i < length; i++) places[bytes[from + i]!]! |= 1 << i;
     },
-    with: (other) => {
+    with: (other, least) => {
       const otherFrom = offsets[other]!;
       const otherLength = offsets[other + 1]! - otherFrom;
       if (length > 32 || otherLength > 32 || length === 0 || otherLength === 0) return jaro(whole, value, whole, other);
@@ -53,7 +57,7 @@ export function jaroRow({ bytes, offsets }: ByteTable): JaroRow {
         }
         window = j < bound ? (window << 1) | 1 : window << 1;
       }
-      if (shared === 0) return 0;
+      if (shared === 0 || (shared / length + shared / otherLength + 1) / 3 < least - 1e-12) return 0;
       for (let restA = taken, restB = matched; restB !== 0; restB &= restB - 1) {
         const place = restA & -restA;
         if ((places[bytes[otherFrom + 31 - Math.clz32(restB & -restB)]!]! & place) === 0) moved += 1;
@@ -64,61 +68,83 @@ export function jaroRow({ bytes, offsets }: ByteTable): JaroRow {
   };
 }
 
-/** Whether two values of a dictionary may reach a similarity; false is certain. */
-export type MayReach = (x: number, y: number) => boolean;
+/** Jaro similarity that a Jaro-Winkler limit needs when that many bytes at the start are equal. */
+export function neededJaro(kind: 'jaro' | 'jaroWinkler', limit: number, start: number): number {
+  return kind === 'jaro' || limit <= 0.7 ? limit : Math.max(0.7, (limit - 0.1 * start) / (1 - 0.1 * start));
+}
 
 const longestTabled = 40;
 
-/** @param limit at least this Jaro (or Jaro-Winkler) similarity */
-export function mayReach(
+/**
+ * Sets `levels[k]` from `from` to `to` for the pairs whose values certainly stay below a similarity.
+ *
+ * @param limit at least this Jaro (or Jaro-Winkler) similarity
+ */
+export function settleUnlike(
   { table, presence, repeats }: Exclude<Dictionary, undefined>,
-  kind: 'jaro' | 'jaroWinkler',
-  limit: number,
-): MayReach {
-  const starts = firstBytes(table);
-  const neededJaro = (start: number) =>
-    kind === 'jaro' || limit <= 0.7 ? limit : Math.max(0.7, (limit - 0.1 * start) / (1 - 0.1 * start));
+  codes: Int32Array,
+  { kind, limit, from, to }: { readonly kind: 'jaro' | 'jaroWinkler'; readonly limit: number; readonly from: number; readonly to: number },
+): (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array) => void {
+  // Three numbers a value side by side: which bytes, which of them twice and the length, the first four.
+  const signs = new Int32Array(4 * presence.length);
+  for (let value = 0; value < presence.length; value++) {
+    signs[4 * value] = presence[value]!;
+    signs[4 * value + 1] = repeats[value]!;
+    signs[4 * value + 2] = firstBytes(table, value);
+  }
   // Rounding may lift the true value by a last bit.
   const neededShared = (a: number, b: number, start: number) =>
-    Math.max(0, Math.ceil((3 * neededJaro(start) - 1) / (1 / a + 1 / b) - 1e-9));
+    Math.max(0, Math.ceil((3 * neededJaro(kind, limit, start) - 1) / (1 / a + 1 / b) - 1e-9));
   const width = longestTabled + 1;
-  const tabled = new Uint8Array(width * width * 5);
+  const tabled = new Uint8Array(width * width * 8);
   for (let a = 1; a <= longestTabled; a++)
     for (let b = 1; b <= longestTabled; b++)
-      for (let start = 0; start <= 4; start++) tabled[(a * width + b) * 5 + start] = neededShared(a, b, start);
-  return (x, y) => {
-    const repeatsX = repeats[x]!;
-    const repeatsY = repeats[y]!;
-    const lengthX = repeatsX & 255;
-    const lengthY = repeatsY & 255;
-    if (lengthX > longestBounded || lengthY > longestBounded) return true;
-    if (lengthX === 0 || lengthY === 0) return limit <= 0;
-    const presenceX = presence[x]!;
-    const presenceY = presence[y]!;
-    const shared = Math.min(
-      lengthX - bitCount(presenceX & ~presenceY) - bitCount((repeatsX & ~repeatsY) >>> 8),
-      lengthY - bitCount(presenceY & ~presenceX) - bitCount((repeatsY & ~repeatsX) >>> 8),
-    );
-    // Four bytes big end first: equal ones at the start are leading zeros of the difference.
-    const start = Math.clz32(starts[x]! ^ starts[y]!) >> 3;
-    return (
-      shared >=
-      (lengthX <= longestTabled && lengthY <= longestTabled
-        ? tabled[(lengthX * width + lengthY) * 5 + start]!
-        : neededShared(lengthX, lengthY, start))
-    );
+      for (let start = 0; start <= 4; start++) tabled[(a * width + b) * 8 + start] = neededShared(a, b, start);
+  return (left, right, count, levels) => {
+    let [laidOut, presenceX, repeatsX, lengthX, startX] = [-1, 0, 0, 0, 0];
+    for (let k = 0; k < count; k++) {
+      if (levels[k] !== from) continue;
+      const x = codes[left[k]!]!;
+      if (x !== laidOut) {
+        laidOut = x;
+        presenceX = signs[4 * x]!;
+        repeatsX = signs[4 * x + 1]!;
+        lengthX = repeatsX & 255;
+        startX = signs[4 * x + 2]!;
+      }
+      const y = 4 * codes[right[k]!]!;
+      const presenceY = signs[y]!;
+      const repeatsY = signs[y + 1]!;
+      const lengthY = repeatsY & 255;
+      if (lengthX > longestBounded || lengthY > longestBounded || lengthX === 0 || lengthY === 0) continue;
+      // Four bytes, the first one highest: equal ones at the start are leading zeros of the difference.
+      const start = Math.clz32(startX ^ signs[y + 2]!) >> 3;
+      const needed =
+        lengthX <= longestTabled && lengthY <= longestTabled
+          ? tabled[(lengthX * width + lengthY) * 8 + start]!
+          : neededShared(lengthX, lengthY, start);
+      const shareX = lengthX - bitCount(presenceX & ~presenceY);
+      if (shareX < needed) levels[k] = to;
+      else {
+        const shareY = lengthY - bitCount(presenceY & ~presenceX);
+        if (
+          shareY < needed ||
+          shareX - bitCount((repeatsX & ~repeatsY) >>> 8) < needed ||
+          shareY - bitCount((repeatsY & ~repeatsX) >>> 8) < needed
+        )
+          levels[k] = to;
+      }
+    }
   };
 }
 
-/** The first four bytes of each value as one number; short values end in zeros, which only makes the start look longer. */
-function firstBytes({ bytes, offsets }: ByteTable): Int32Array {
-  return Int32Array.from({ length: offsets.length - 1 }, (_, value) => {
-    const from = offsets[value]!;
-    const length = offsets[value + 1]! - from;
-    let word = 0;
-    for (let i = 0; i < 4; i++) word = (word << 8) | (i < length ? bytes[from + i]! : 0);
-    return word;
-  });
+/** The first four bytes of a value as one number; a short one ends in zeros, which at most makes a shared start look longer. */
+function firstBytes({ bytes, offsets }: ByteTable, value: number): number {
+  const from = offsets[value]!;
+  const length = offsets[value + 1]! - from;
+  let word = 0;
+  for (let i = 0; i < 4; i++) word = (word << 8) | (i < length ? bytes[from + i]! : 0);
+  return word;
 }
 
 /** Jaro-Winkler from Jaro: raised by up to four equal bytes at the start where it is above 0.7. */

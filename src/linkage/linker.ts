@@ -151,8 +151,11 @@ export class Linker implements AsyncDisposable {
       matchWeight: pick(weight),
       matchKey: pick(found.rule),
       gammas: this.model.comparisons.map((comparison, c) => {
-        const gammas = gammasOf(comparison);
-        return Int8Array.from(pick(levels[c]!), (level) => gammas[level]!);
+        const gammas = Int8Array.from(gammasOf(comparison));
+        const found = pick(levels[c]!);
+        const written = new Int8Array(found.length);
+        for (let p = 0; p < found.length; p++) written[p] = gammas[found[p]!]!;
+        return written;
       }),
     };
   }

@@ -41,7 +41,8 @@ export type PairSource = {
 /** Numbers that make up a task. */
 export const taskWidth = 5;
 
-const batchPairs = 4096;
+/** Most pairs of a batch. */
+export const batchPairs = 4096;
 
 /** Pairs of one rule, `left[k] < right[k]` for k < count. The arrays are used again: take what is to stay. */
 export type VisitBatch = (left: Int32Array, right: Int32Array, count: number, rule: number) => void;

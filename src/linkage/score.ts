@@ -11,9 +11,9 @@
 // Cost: pairs x comparisons array reads; text measures only for pairs that survive the bound.
 
 import { type Collector, collector, type KernelResult } from './collect.ts';
-import { compileDeciders, open } from './deciders.ts';
+import { compileDeciders, decideLevels, open } from './deciders.ts';
 import type { KernelCondition, KernelData } from './kernel.ts';
-import { type PairSource, startWalk, type VisitBatch } from './pair-source.ts';
+import { batchPairs, type PairSource, startWalk, type VisitBatch } from './pair-source.ts';
 import { type RarityShift, type RarityTable, rarityShifts, shiftOf } from './rarity.ts';
 
 export type ScoreJob = {
@@ -69,8 +69,8 @@ function scorer(data: KernelData, job: ScoreJob, found: Collector): VisitBatch {
   });
   const gain = (c: number) => (most[c]! - weights[c]!.at(-1)!) / measureCost(data.comparisons[c]!.levels);
   const order = comparisons.filter((c) => !isUndecided[c]).sort((a, b) => gain(b) - gain(a) || a - b);
-  const levels = comparisons.map(() => new Uint8Array(4096));
-  const sums = new Float64Array(4096);
+  const levels = comparisons.map(() => new Uint8Array(batchPairs));
+  const sums = new Float64Array(batchPairs);
 
   const compact = (left: Int32Array, right: Int32Array, count: number): number => {
     let kept = 0;
@@ -134,7 +134,7 @@ function scorer(data: KernelData, job: ScoreJob, found: Collector): VisitBatch {
   };
 }
 
-const before = new Uint8Array(4096);
+const before = new Uint8Array(batchPairs);
 
 function openBefore(levels: Uint8Array, count: number): Uint8Array {
   before.set(levels.subarray(0, count));
@@ -181,19 +181,16 @@ function measureCost(levels: readonly KernelCondition[]): number {
 function counter(data: KernelData, { active, rarity }: CountJob, found: Collector): VisitBatch {
   const deciders = compileDeciders(data);
   const shifts = rarityShifts(data, rarity);
-  const levels = new Uint8Array(4096);
-  const patterns = new Float64Array(4096);
-  const bits = new Float64Array(4096);
-  const isShifted = new Uint8Array(4096);
+  const levels = new Uint8Array(batchPairs);
+  const patterns = new Float64Array(batchPairs);
+  const bits = new Float64Array(batchPairs);
+  const isShifted = new Uint8Array(batchPairs);
   return (left, right, count) => {
     patterns.fill(0, 0, count);
     bits.fill(0, 0, count);
     isShifted.fill(0, 0, count);
     for (const c of active) {
-      const { quick, bound, full } = deciders[c]!;
-      quick(left, right, count, levels);
-      bound?.(left, right, count, levels);
-      full(left, right, count, levels);
+      decideLevels(deciders[c]!, left, right, levels, count);
       const base = data.comparisons[c]!.levels.length;
       for (let k = 0; k < count; k++) patterns[k] = patterns[k]! * base + levels[k]!;
       shifts[c]!.forEach((shift, level) => {

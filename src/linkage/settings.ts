@@ -89,6 +89,10 @@ export type LinkageSettings = {
   readonly blockingRules: readonly BlockingRule[];
   /** More columns to write beside the compared ones. */
   readonly retain?: readonly string[];
+  /** Whether pairs are written with both records' compared values and levels (default true). */
+  readonly retainMatching?: boolean;
+  /** Whether pairs are written with frequencies and Bayes factors of each comparison (default true). */
+  readonly retainIntermediate?: boolean;
   /** EM stops when no parameter moves by more (default 1e-4) or after so many iterations (default 25). */
   readonly emConvergence?: number;
   readonly maxIterations?: number;
@@ -161,6 +165,8 @@ const settingsSchema = z.strictObject({
     .min(1, 'needs at least one comparison'),
   blockingRules: z.array(z.strictObject({ on: z.array(expression).min(1) })),
   retain: z.array(z.string()).optional(),
+  retainMatching: z.boolean().optional(),
+  retainIntermediate: z.boolean().optional(),
   emConvergence: z.number().positive().optional(),
   maxIterations: z.number().int().positive().optional(),
 });

@@ -4,8 +4,8 @@ import type { NewColumn } from '../sql/duckdb.ts';
 import { quote } from '../sql/duckdb.ts';
 import type { Candidates } from './candidates.ts';
 import type { Encoder } from './encode.ts';
-import { comparisonColumns, gammasOf, type LinkageSettings } from './settings.ts';
-import { normaliseExpression } from './sql-text.ts';
+import { type Comparison, comparisonColumns, gammasOf, type LinkageSettings } from './settings.ts';
+import { termFrequencies } from './term-frequency.ts';
 import { parameterOf, rarityOf } from './weights.ts';
 
 export type WriteOptions = {
@@ -24,17 +24,21 @@ export async function writePairs(
   { idNames, extra = {} }: WriteOptions = {},
 ): Promise<void> {
   const { db, table } = encoder;
+  const { retainMatching = true, retainIntermediate = true } = settings;
   const pairs = `${table}_out`;
-  const gammaColumns = settings.comparisons.map(({ name }, c): [string, NewColumn] => [
-    `gamma_${name}`,
-    { type: 'INTEGER', values: candidates.gammas[c]! },
-  ]);
+  const gammaColumns = settings.comparisons.flatMap(({ name }, c): [string, NewColumn][] =>
+    retainMatching || retainIntermediate ? [[`gamma_${name}`, { type: 'INTEGER', values: candidates.gammas[c]! }]] : [],
+  );
+  const frequencies = new Map<string, readonly (readonly [string, NewColumn])[]>();
+  if (retainIntermediate)
+    for (const comparison of settings.comparisons)
+      frequencies.set(comparison.name, await frequencyColumns(encoder, comparison, candidates));
   await db.createTable(pairs, {
     __left: { type: 'INTEGER', values: candidates.left },
     __right: { type: 'INTEGER', values: candidates.right },
     match_weight: { type: 'DOUBLE', values: candidates.matchWeight },
     __rule: { type: 'INTEGER', values: candidates.matchKey },
-    ...Object.fromEntries(gammaColumns),
+    ...Object.fromEntries([...gammaColumns, ...[...frequencies.values()].flat()]),
     ...extra,
   });
   const [idLeft, idRight] = idNames ?? [`${settings.uniqueId}_l`, `${settings.uniqueId}_r`];
@@ -46,7 +50,6 @@ export async function writePairs(
     `a.${id} as ${quote(idLeft)}`,
     `b.${id} as ${quote(idRight)}`,
   ];
-  const joins: string[] = [];
   const written = new Set([settings.uniqueId]);
   const value = (name: string) => {
     if (written.has(name)) return;
@@ -54,56 +57,59 @@ export async function writePairs(
     select.push(...sides(name));
   };
   for (const comparison of settings.comparisons) {
-    for (const name of comparisonColumns(comparison)) value(name);
     const gamma = quote(`gamma_${comparison.name}`);
-    select.push(gamma);
-    const frequency = await addFrequency(encoder, comparison, joins);
-    if (frequency)
-      select.push(
-        `${frequency}_l.share as ${quote(`tf_${comparison.name}_l`)}`,
-        `${frequency}_r.share as ${quote(`tf_${comparison.name}_r`)}`,
-      );
+    if (retainMatching) {
+      for (const name of comparisonColumns(comparison)) value(name);
+      select.push(gamma);
+    }
+    if (!retainIntermediate) continue;
+    const [left, right] = frequencies.get(comparison.name)!.map(([name]) => quote(name));
+    if (left && right) select.push(left, right);
     const gammas = gammasOf(comparison);
     const factors = comparison.levels.map(
       ({ isNull }, level) =>
         `when ${gammas[level]} then ${isNull ? 1 : parameterOf(comparison, level, 'm') / parameterOf(comparison, level, 'u')}::double`,
     );
     select.push(`case ${gamma} ${factors.join(' ')} end as ${quote(`bf_${comparison.name}`)}`);
-    if (!frequency) continue;
+    if (!left || !right) continue;
     const adjusted = comparison.levels.flatMap((_, level) => {
       const rarity = rarityOf(comparison, level);
       if (!rarity) return [];
-      const most = `greatest(${frequency}_l.share, ${frequency}_r.share, ${rarity.minimumU})`;
+      const most = `greatest(${left}, ${right}, ${rarity.minimumU})`;
       return [`when ${gammas[level]} then coalesce(pow(${2 ** rarity.log2U} / ${most}, ${rarity.weight}), 1)`];
     });
     if (adjusted.length > 0) select.push(`case ${gamma} ${adjusted.join(' ')} else 1 end as ${quote(`bf_tf_adj_${comparison.name}`)}`);
   }
   for (const name of settings.retain ?? []) value(name);
   select.push('cast(__rule as varchar) as match_key', ...Object.keys(extra).map(quote));
-  const from = `${pairs} join ${table} a on a.__row = __left join ${table} b on b.__row = __right ${joins.join(' ')}`;
-  await db.writeParquet(`select ${select.join(', ')} from ${from} order by __left, __right`, file);
+  const from = `${pairs} join ${table} a on a.__row = __left join ${table} b on b.__row = __right`;
+  await db.run(`create or replace temp table ${pairs}_rows as select ${select.join(', ')} from ${from} order by __left, __right`);
   await db.run(`drop table ${pairs}`);
+  await db.writeTable(`${pairs}_rows`, file);
+  await db.run(`drop table ${pairs}_rows`);
 }
 
 function sides(name: string): string[] {
   return [`a.${quote(name)} as ${quote(`${name}_l`)}`, `b.${quote(name)} as ${quote(`${name}_r`)}`];
 }
 
-/** Joins the frequencies of both sides' values; returns the joined tables' common name. */
-async function addFrequency(
+/** How frequent both sides' values are, as columns `tf_<comparison>_l` and `_r`; none where no level counts rarity. */
+async function frequencyColumns(
   encoder: Encoder,
-  { levels }: LinkageSettings['comparisons'][number],
-  joins: string[],
-): Promise<string | undefined> {
+  { name, levels }: Comparison,
+  { left, right }: Candidates,
+): Promise<readonly (readonly [string, NewColumn])[]> {
   const column = levels.find(({ termFrequency }) => termFrequency)?.termFrequency?.column;
-  if (column === undefined) return undefined;
-  const key = normaliseExpression(column);
-  const name = `tf_${joins.length}`;
-  const shares = `(select ${key} as v, count(*) / sum(count(*)) over () as share from ${encoder.table} where ${key} is not null group by 1)`;
-  for (const [side, alias] of [
-    ['a', 'l'],
-    ['b', 'r'],
-  ] as const)
-    joins.push(`left join ${shares} ${name}_${alias} on ${name}_${alias}.v = ${side}.${quote(column)}`);
-  return name;
+  if (column === undefined) return [];
+  const { codes } = await encoder.codes(column);
+  const share = await termFrequencies(encoder, column);
+  const sideColumn = (records: Int32Array): NewColumn => {
+    const values = new Float64Array(records.length);
+    for (let p = 0; p < records.length; p++) values[p] = share[codes[records[p]!]!] ?? 0;
+    return { type: 'DOUBLE', values, missing: (p) => codes[records[p]!]! < 0 };
+  };
+  return [
+    [`tf_${name}_l`, sideColumn(left)],
+    [`tf_${name}_r`, sideColumn(right)],
+  ];
 }

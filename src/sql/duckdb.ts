@@ -30,6 +30,9 @@ export type Column =
   | BigInt64Array
   | (string | null)[];
 
+/** Rows of a row group, in DuckDB's tables and in the Parquet files written from them. */
+const rowGroupRows = 122_880;
+
 const duckdbTypes = { BOOLEAN, DOUBLE, FLOAT, INTEGER, TINYINT, VARCHAR };
 type ColumnType = keyof typeof duckdbTypes;
 /** A column to append. `missing` marks rows to be written as null. */
@@ -146,14 +149,28 @@ export class Database implements AsyncDisposable {
    *
    * One thread writes. With several, DuckDB cuts row groups where the faster one happens to be.
    */
-  async writeParquet(query: string, file: string, { rowGroupRows = 122_880 }: { readonly rowGroupRows?: number } = {}): Promise<void> {
+  async writeParquet(query: string, file: string, { groupRows = rowGroupRows }: { readonly groupRows?: number } = {}): Promise<void> {
     const threads = await this.value<number>("select current_setting('threads')::integer");
     await this.run('set threads = 1');
     try {
-      await this.run(`copy (${query}) to ${literal(file)} (format parquet, compression zstd, row_group_size ${rowGroupRows})`);
+      await this.run(`copy (${query}) to ${literal(file)} (format parquet, compression zstd, row_group_size ${groupRows})`);
     } finally {
       await this.run(`set threads = ${threads}`);
     }
+  }
+
+  /**
+   * Writes a temporary table's rows, in the order they were put in, as Parquet: the same rows give the same bytes.
+   *
+   * All threads write when the table's row groups are full, as a sorted table's are: then there is one way to cut the file. Else one.
+   */
+  async writeTable(table: string, file: string): Promise<void> {
+    const isFull = await this.value<boolean>(`
+      select coalesce(bool_and(rows = ${rowGroupRows} or row_group_id = last), true)
+      from (select row_group_id, sum(count) as rows, max(row_group_id) over () as last from pragma_storage_info(${literal(table)})
+            where column_id = 0 and segment_type <> 'VALIDITY' group by row_group_id)`);
+    if (!isFull) return this.writeParquet(`from ${table}`, file);
+    await this.run(`copy ${table} to ${literal(file)} (format parquet, compression zstd, row_group_size ${rowGroupRows})`);
   }
 
   /** Column names and types of a table, view or query source. */

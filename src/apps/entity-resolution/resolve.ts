@@ -95,7 +95,7 @@ async function writeTiers(
     from (select * from tiers where tier = 1) t join records a on a.row = "left" join records b on b.row = "right"
       join summaries sa on sa.row = "left" join summaries sb on sb.row = "right" order by "left", "right"`,
     join(out, 'gray_zone_pairs.parquet'),
-    { rowGroupRows: 4096 },
+    { groupRows: 4096 },
   );
   await db.run('drop table tiers; drop table summaries');
   writing.finish();
