@@ -1,8 +1,9 @@
-// Prior, u and m without labels.
+// Prior, u and m, without labels or with some.
 //
 //   prior   pairs that strict rules find / share of the matches they are thought to find / all pairs
 //   u       estimate-u.ts: from value counts where equality decides, else from random pairs
 //   m       em.ts, once per rule among the pairs of that rule, for the comparisons that do not read the rule's columns; the median of the sessions
+//           label-m.ts, where there are labels: one more session, for all comparisons
 //
 // Worked case: sessions on birthdate, on last_name + city and on ssn: first_name is trained by all three, birthdate by the last two.
 // Cost: the pairs of all EM rules, counted once each by the kernel.
@@ -16,6 +17,7 @@ import { type EmHistory, emHistory } from './em-history.ts';
 import type { Encoder } from './encode.ts';
 import { samplePairs as drawPairs, estimateU } from './estimate-u.ts';
 import { compileLevels, type KernelData } from './kernel.ts';
+import { type Labels, labelM } from './label-m.ts';
 import type { PairSource } from './pair-source.ts';
 import { rarityShifts, shiftOf } from './rarity.ts';
 import {
@@ -38,6 +40,10 @@ export type TrainingPlan = {
   readonly recall?: number;
   /** m is estimated among the pairs of each of these rules, and the median taken. */
   readonly emRules: readonly BlockingRule[];
+  /** Pairs an EM rule is trained on at most, drawn from all of its pairs; all by default. */
+  readonly maxPairs?: number;
+  /** Known matches: m is estimated among them, too, as by one more session. */
+  readonly labels?: Labels;
   /** Random pairs for u of the levels that are no equality. */
   readonly samplePairs?: number;
   readonly seed?: number;
@@ -56,6 +62,8 @@ export type EmSession = Pick<EmResult, 'iterations' | 'lastChange' | 'converged'
 export type TrainingReport = {
   readonly prior: number;
   readonly sessions: readonly EmSession[];
+  /** Pairs that the labels gave, where there are labels. */
+  readonly labelPairs?: number;
   /** Levels that no session met; they keep Splink's default m. */
   readonly untrained: readonly string[];
 };
@@ -79,9 +87,10 @@ type Session = EmSession & { readonly m: ReadonlyMap<number, readonly number[]> 
 export async function trainModel(
   workshop: Workshop,
   settings: LinkageSettings,
-  { deterministicRules = [], recall = 1, emRules, samplePairs = 1e6, seed = 1, minimumM = 1e-12 }: TrainingPlan,
+  { deterministicRules = [], recall = 1, emRules, labels, samplePairs = 1e6, seed = 1, minimumM = 1e-12 }: TrainingPlan,
 ): Promise<{ readonly settings: LinkageSettings; readonly report: TrainingReport }> {
   const step = workshop.progress.step('linkage training', { total: emRules.length + 1, unit: 'parts' });
+  const labelled = labels ? await labelM(workshop, settings, labels) : undefined;
   const prior = deterministicRules.length > 0 ? await deterministicPrior(workshop, deterministicRules, recall) : settings.prior;
   const u = estimateU(workshop.data, { recordCount: workshop.encoder.recordCount, samplePairs, seed });
   for (const c of undecidedComparisons(settings)) u[c] = await sampleBySql(workshop, settings.comparisons[c]!, { samplePairs, seed });
@@ -94,7 +103,7 @@ export async function trainModel(
   }
   const untrained: string[] = [];
   const comparisons = withU.comparisons.map((comparison, c) => {
-    const found = sessions.flatMap(({ m }) => (m.has(c) ? [m.get(c)!] : []));
+    const found = sessions.flatMap(({ m }) => (m.has(c) ? [m.get(c)!] : [])).concat(labelled ? [labelled.m[c]!] : []);
     const m = comparison.levels.map(({ isNull, label, fixM }, level) => {
       const values = found.map((one) => one[level]!).filter((value) => !Number.isNaN(value));
       if (values.length > 0 || isNull) return Math.max(minimumM, median(values));
@@ -104,7 +113,8 @@ export async function trainModel(
     return withParameters(comparison, 'm', m);
   });
   step.finish();
-  return { settings: { ...withU, comparisons }, report: { prior, sessions: sessions.map(({ m: _, ...session }) => session), untrained } };
+  const report = { prior, sessions: sessions.map(({ m: _, ...session }) => session), untrained };
+  return { settings: { ...withU, comparisons }, report: labelled ? { ...report, labelPairs: labelled.pairs } : report };
 }
 
 /** Prior from pairs that strict rules find: found / recall / all pairs. */

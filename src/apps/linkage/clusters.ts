@@ -21,13 +21,15 @@ export async function writeClusters(
   const keep = (_: number, p: number) => pairs.matchWeight[p]! >= least;
   const cluster = connectedComponents(recordCount, pairs.left.filter(keep), pairs.right.filter(keep));
   const source = settings.linkType === 'dedupe_only' ? undefined : settings.source!;
-  const name = recordName(settings.uniqueId, source);
-  // Rows are numbered in the order the linker numbers them.
-  const numbered = `(select *, row_number() over (order by ${name}) - 1 as row from ${peopleTable})`;
-  await writeMembership(db, { cluster, numbered, id: settings.uniqueId, source }, file);
+  await writeMembership(db, { cluster, numbered: numberedPeople(settings.uniqueId, source), id: settings.uniqueId, source }, file);
   const sizes = new Map<number, number>();
   for (const one of cluster) sizes.set(one, (sizes.get(one) ?? 0) + 1);
   return { threshold, clusters: sizes.size, linked: [...sizes.values()].filter((size) => size > 1).length };
+}
+
+/** The loaded records with `row`, numbered in the order the linker numbers them, as SQL. */
+export function numberedPeople(id: string, source: string | undefined): string {
+  return `(select *, row_number() over (order by ${recordName(id, source)}) - 1 as row from ${peopleTable})`;
 }
 
 /** How a record is named among all sources, as SQL; Splink's way where ids repeat from source to source. */

@@ -43,7 +43,9 @@ const trainingSchema = z.strictObject({
   deterministic_rules: z.array(z.string()).optional(),
   recall: z.number().optional(),
   u_max_pairs: z.number().positive().optional(),
-  em_rules: z.array(z.string()).min(1, 'needs at least one rule'),
+  em_rules: z.array(z.string()).min(1, 'needs at least one rule').optional(),
+  max_pairs: z.number().positive().optional(),
+  label_column: z.string().min(1).optional(),
 });
 
 /** A model file: Splink's JSON and, under `training`, how to train it. */
@@ -64,7 +66,7 @@ export function readModelFile(file: string): ModelFile {
     const issue = parsed.error.issues[0]!;
     throw settingsFault({ path: ['training', ...issue.path], message: issue.message });
   }
-  const { deterministic_rules, recall, u_max_pairs, em_rules } = parsed.data;
+  const { deterministic_rules, recall, u_max_pairs, em_rules = [], max_pairs, label_column } = parsed.data;
   return {
     settings: readSplinkJson(model),
     plan: {
@@ -72,6 +74,8 @@ export function readModelFile(file: string): ModelFile {
       ...(deterministic_rules ? { deterministicRules: deterministic_rules.map(parseRule) } : {}),
       ...(recall === undefined ? {} : { recall }),
       ...(u_max_pairs === undefined ? {} : { samplePairs: u_max_pairs }),
+      ...(max_pairs === undefined ? {} : { maxPairs: max_pairs }),
+      ...(label_column === undefined ? {} : { labels: { column: label_column } }),
     },
   };
 }

@@ -2,6 +2,7 @@ import { UserError } from '../../base/errors.ts';
 import type { Progress } from '../../base/progress.ts';
 import { Linker } from '../../linkage/linker.ts';
 import type { LinkageSettings } from '../../linkage/settings.ts';
+import type { TrainingPlan } from '../../linkage/training.ts';
 import { Database } from '../../sql/duckdb.ts';
 import { loadSources, peopleTable } from './records.ts';
 
@@ -42,6 +43,15 @@ export function untrainedComparisons({ comparisons }: LinkageSettings): string[]
 /** True when some level lacks m or u. */
 export function lacksParameters({ comparisons }: LinkageSettings): boolean {
   return comparisons.some(({ levels }) => levels.some(({ isNull, m, u }) => !isNull && (m === undefined || u === undefined)));
+}
+
+/** @throws UserError `linkage.training` for a plan that would estimate no m */
+export function refuseIdle({ emRules, labels }: TrainingPlan, file: string): void {
+  if (emRules.length > 0 || labels) return;
+  throw new UserError(
+    'linkage.training',
+    `linkage: training block without em_rules or label_column: ${file}; give one, or m stays what it is`,
+  );
 }
 
 /** @throws UserError `linkage.untrained` */

@@ -24,13 +24,14 @@ export const thresholdSchema = numberOption.refine((value) => value >= 0 && valu
 export const clusterThresholdSchema = numberOption.refine((value) => value > 0 && value < 1, { message: 'not in (0, 1)' });
 
 /** What training did, said plainly: one line a session, and what it left open. */
-export function tellTraining({ prior, sessions, untrained }: TrainingReport): string[] {
+export function tellTraining({ prior, sessions, labelPairs, untrained }: TrainingReport): string[] {
   return [
     `Trained: prior ${prior.toPrecision(3)}`,
     ...sessions.map(({ rule, pairs, iterations, converged, lastChange }) => {
       const end = converged ? 'converged' : `NOT converged: last change ${lastChange.toPrecision(2)}; raise max_iterations`;
       return `  em on ${rule}: ${thousands(pairs)} pairs, ${iterations} iterations, ${end}`;
     }),
+    ...(labelPairs === undefined ? [] : [`  m from labels: ${thousands(labelPairs)} pairs`]),
     ...untrained.map((level) => `  m not met by any session, default kept: ${level}`),
   ];
 }

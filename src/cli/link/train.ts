@@ -6,9 +6,16 @@ import { train } from '../../apps/linkage/train.ts';
 import { threadsOption, threadsSchema, verb } from '../verb.ts';
 import { fileSchema, filesSchema, peopleOption, tellTraining } from './options.ts';
 
-const schema = z.strictObject({ in: filesSchema, settings: fileSchema, out: fileSchema, threads: threadsSchema });
+const schema = z.strictObject({
+  in: filesSchema,
+  settings: fileSchema,
+  out: fileSchema,
+  labels: z.string().min(1).optional(),
+  pairwiseLabels: fileSchema.optional(),
+  threads: threadsSchema,
+});
 
-/** `clinfuse link train`: a model's parameters from the records themselves, without labels. */
+/** `clinfuse link train`: a model's parameters from the records themselves, without labels or with some. */
 export function trainCommand(): Command {
   return verb({
     name: 'train',
@@ -18,11 +25,13 @@ export function trainCommand(): Command {
       peopleOption,
       { flags: '--settings <file>', help: 'Splink model JSON with a training block', required: true },
       { flags: '--out <file>', help: 'trained model to write (JSON; Splink loads it, too)', required: true },
+      { flags: '--labels <column>', help: 'm from records that share a value of this column, too' },
+      { flags: '--pairwise-labels <file>', help: 'm from the pairs of this file, too: <id>_l, <id>_r and, between sources, the sources' },
       threadsOption,
     ],
     schema,
-    run: async ({ in: files, settings, out, threads }, { progress, log }) => {
-      const report = await train({ files, settingsFile: settings, out, threads, progress, log });
+    run: async ({ in: files, settings, out, labels, pairwiseLabels, threads }, { progress, log }) => {
+      const report = await train({ files, settingsFile: settings, out, labels, pairwiseLabels, threads, progress, log });
       return { text: [...tellTraining(report), `Model: ${out}`].join('\n'), json: report };
     },
   });

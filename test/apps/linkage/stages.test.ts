@@ -62,6 +62,72 @@ describe('the stages one by one', () => {
   });
 });
 
+describe('train with labels', () => {
+  const sources = resolve(import.meta.dirname, '../../oracle/splink-sources');
+  const { training: _, ...bare } = JSON.parse(readFileSync(untrained, 'utf8')) as { training: unknown };
+  const settingsFile = () => {
+    writeFileSync(at('labels.json'), JSON.stringify(bare));
+    return at('labels.json');
+  };
+  const given = (file: string) => {
+    const { comparisons } = JSON.parse(readFileSync(file, 'utf8')) as {
+      comparisons: { output_column_name: string; comparison_levels: { m_probability?: number }[] }[];
+    };
+    return comparisons.find((one) => one.output_column_name === 'given')!.comparison_levels.map((level) => level.m_probability);
+  };
+  const oracleM = JSON.parse(readFileSync(join(sources, 'label-m.json'), 'utf8')) as {
+    splink5: Record<'column' | 'pairs', { given: Record<string, number> }>;
+  };
+  const expected = (kind: 'column' | 'pairs') => ['3', '2', '1', '0'].map((gamma) => oracleM.splink5[kind].given[gamma]!);
+
+  test('a column or a file of pairs, either record first, gives Splink’s m', async () => {
+    const options = { files: [people], settingsFile: settingsFile(), out: at('labelled.json') };
+    expect(await train({ ...options, labels: 'ssn' })).toMatchObject({ labelPairs: 668, sessions: [] });
+    given(at('labelled.json'))
+      .slice(1)
+      .forEach((m, level) => {
+        expect(m).toBeCloseTo(expected('column')[level]!, 9);
+      });
+    const lines = readFileSync(join(sources, 'labels.csv'), 'utf8').trim().split('\n');
+    const twice = lines[1]!.split(',').reverse().join(',');
+    const marked = lines.map((line, n) => `${line},${n === 0 ? 'clerical_match_score' : 1}`);
+    writeFileSync(at('pairs-of.csv'), [...marked, `${twice},1`, 'facility_001_0015,facility_001_0023,0.1'].join('\n'));
+    expect(await train({ ...options, pairwiseLabels: at('pairs-of.csv') })).toMatchObject({ labelPairs: 200 });
+    given(at('labelled.json'))
+      .slice(1)
+      .forEach((m, level) => {
+        expect(m).toBeCloseTo(expected('pairs')[level]!, 9);
+      });
+  });
+
+  test('a label column in the training block is enough for dedupe', async () => {
+    writeFileSync(at('block.json'), JSON.stringify({ ...bare, training: { label_column: 'ssn', u_max_pairs: 10000 } }));
+    const { training } = await dedupe({ files: [people], settingsFile: at('block.json'), out: at('block.parquet'), threshold: 0.5 });
+    expect(training).toMatchObject({ labelPairs: 668 });
+  });
+
+  test.each([
+    { name: 'a label column that is not there', more: { labels: 'snn' }, says: /column not found: snn; did you mean ssn\?/ },
+    { name: 'both kinds of labels', more: { labels: 'ssn', pairwiseLabels: 'x.csv' }, says: /both a column and a file of labels/ },
+    { name: 'labels of strangers', text: 'record_id_l,record_id_r\nx,y\n', says: /ids that no record has: 2/ },
+    { name: 'labels by another name', text: 'id_l,id_r\nx,y\n', says: /labels: column not found: record_id_l in .*table has: id_l, id_r/ },
+    { name: 'no labels in the file', text: 'record_id_l,record_id_r\n', says: /labels without a pair/ },
+  ])('$name: refused in one line', async ({ more, text, says }) => {
+    if (text) writeFileSync(at('bad-labels.csv'), text);
+    const labels = text ? { pairwiseLabels: at('bad-labels.csv') } : more;
+    const refused = train({ files: [people], settingsFile: settingsFile(), out: at('no.json'), ...labels });
+    await expect(refused).rejects.toThrow(says);
+    await expect(refused).rejects.toHaveProperty('name', 'UserError');
+  });
+
+  test('a training block that trains no m is refused', async () => {
+    writeFileSync(at('idle.json'), JSON.stringify({ ...bare, training: { deterministic_rules: ['l.ssn = r.ssn'] } }));
+    await expect(train({ files: [people], settingsFile: at('idle.json'), out: at('no.json') })).rejects.toThrow(
+      /without em_rules or label_column/,
+    );
+  });
+});
+
 describe('other ways to cluster', () => {
   const sources = resolve(import.meta.dirname, '../../oracle/splink-sources');
   const clustersOf = async (file: string) => {
