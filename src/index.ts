@@ -8,7 +8,15 @@ export { type Parameters, readParameters } from './apps/entity-resolution/settin
 export { UserError } from './base/errors.ts';
 export { type Progress, type Step, silent } from './base/progress.ts';
 export { barsChart } from './charts/bars.ts';
+export { blockingCountsChart } from './charts/blocking-counts.ts';
+export { completenessChart } from './charts/completeness.ts';
+export { emHistoryChart } from './charts/em-history.ts';
+export { weightHistogramChart } from './charts/histogram.ts';
+export { mAndUChart } from './charts/m-and-u.ts';
+export { matchWeightsChart } from './charts/match-weights.ts';
 export { renderPng, renderSvg } from './charts/render.ts';
+export { thresholdChart } from './charts/threshold-curves.ts';
+export { waterfallChart } from './charts/waterfall.ts';
 export { bCubed } from './evaluation/b-cubed.ts';
 export { clusterMetrics } from './evaluation/clusters.ts';
 export { pairwiseFromClusters, pairwiseFromEdges } from './evaluation/pairwise.ts';

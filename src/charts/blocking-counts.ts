@@ -51,7 +51,13 @@ export function blockingCountsChart({
   const y = outlineRows(outline);
   const scale = { domain: [0, Math.max(1, ...outline.entries.map(({ pairs }) => pairs))], nice: false };
   const axis = { orient: 'top', grid: true, tickCount: 4, labelExpr: "datum.value === 0 ? '0' : format(datum.value, '~s')" };
-  const x = { field: 'pairs', type: 'quantitative', scale, axis, title: counted ? 'pairs: dark where no rule before makes them' : 'pairs' };
+  const x = {
+    field: 'pairs',
+    type: 'quantitative',
+    scale,
+    axis,
+    title: counted ? 'pairs; dark: those that no earlier rule makes' : 'pairs',
+  };
   const bar = { type: 'bar', cornerRadiusEnd: 1 };
   return {
     ...titleOver('Pairs that blocking makes', source, outline.gutter + width + 200),

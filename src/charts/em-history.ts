@@ -54,9 +54,11 @@ export function emHistoryChart({ sessions, source }: { readonly sessions: readon
     Math.max(...rows.flatMap(({ name, labels }) => [textWidth(name, 12, true), ...labels.map((label) => textWidth(label, 12))])),
   );
   const namesWidth = Math.min(widestName, gutter) + 28;
+  const ended = rows.some(({ paths }) => paths.some((one) => one?.some(({ values }) => values.includes(null))));
+  const note = ended ? `${source} × ends the line of a level that no match was on from there.` : source;
   const iterations = Math.max(1, ...sessions.map(({ prior }) => prior.length - 1));
   return {
-    ...titleOver('How expectation maximisation went', source, namesWidth + sessions.length * (panelWidth + gap.column)),
+    ...titleOver('How expectation maximisation went', note, namesWidth + sessions.length * (panelWidth + gap.column)),
     concat: rows.flatMap((row, r) => [
       namesPanel(row, namesWidth),
       ...row.paths.map((paths, s) => ({
@@ -185,7 +187,7 @@ function pathsPanel(
   const drawn = paths.map(({ number, values }) => ({
     ...lookOf(number, paths.length),
     rows: values.flatMap((value, iteration) => (value === null ? [] : [{ iteration, value }])),
-    number,
+    number: values.includes(null) ? `${number} ×` : String(number),
   }));
   const layer = drawn.map(({ colour, dash, rows }) => ({
     data: { values: rows },
@@ -193,7 +195,7 @@ function pathsPanel(
     encoding: { x, y, order: { field: 'iteration' } },
   }));
   const ends = spread(
-    drawn.flatMap(({ rows, number, colour }) => (rows.length > 0 ? [{ ...rows.at(-1)!, text: String(number), colour }] : [])),
+    drawn.flatMap(({ rows, number, colour }) => (rows.length > 0 ? [{ ...rows.at(-1)!, text: number, colour }] : [])),
     ((domain[1] - domain[0]) / height) * 11,
   );
   const label = {
@@ -211,8 +213,18 @@ function thinned(ticks: readonly number[], height: number): number[] {
   return ticks.filter((_, i) => (i - zero) % every === 0);
 }
 
-/** Moves labels apart until `least` lies between any two, keeping their order. */
-function spread<T extends { readonly value: number }>(labels: readonly T[], least: number): (T & { readonly at: number })[] {
+/** Moves labels of one iteration apart until `least` lies between any two, keeping their order. */
+function spread<T extends { readonly value: number; readonly iteration: number }>(labels: readonly T[], least: number) {
+  const columns = [...new Set(labels.map(({ iteration }) => iteration))];
+  return columns.flatMap((column) =>
+    spreadColumn(
+      labels.filter(({ iteration }) => iteration === column),
+      least,
+    ),
+  );
+}
+
+function spreadColumn<T extends { readonly value: number }>(labels: readonly T[], least: number): (T & { readonly at: number })[] {
   const placed = [...labels].sort((a, b) => a.value - b.value).map((label) => ({ ...label, at: label.value }));
   for (let round = 0; round < 50; round++) {
     for (let i = 1; i < placed.length; i++) {

@@ -34,6 +34,11 @@ export async function renderSvg(spec: ChartSpec, { id = 'chart' }: { readonly id
   }
 }
 
+/** A chart as a file that Vega-Lite's own tools open, in the project's theme. */
+export function chartFile(spec: ChartSpec): object {
+  return { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', ...spec, config: theme };
+}
+
 /** Vega numbers clip paths on through the life of the process; here they are numbered from 0 within the figure. */
 function ownIds(svg: string, id: string): string {
   const numbers = new Map<string, number>();

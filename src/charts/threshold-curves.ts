@@ -47,7 +47,7 @@ export function thresholdChart({ points, source }: { readonly points: readonly T
     layer: [
       {
         data: { values },
-        mark: { type: 'line', interpolate: 'step-before' },
+        mark: { type: 'line' },
         encoding: {
           x,
           y: y('value'),

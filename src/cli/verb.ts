@@ -16,6 +16,8 @@ export type VerbOption = {
 
 export type Verb<T> = {
   readonly name: string;
+  /** A word after the verb; the schema sees it under its name, or not at all where it is left out. */
+  readonly argument?: { readonly name: string; readonly help: string };
   /** One line, shown in the list of verbs. */
   readonly summary: string;
   /** A command that can be pasted. */
@@ -27,8 +29,9 @@ export type Verb<T> = {
 };
 
 /** Makes a commander command of a verb: parse, call, print. Every verb also gets `--json` and `--quiet`. */
-export function verb<T>({ name, summary, example, options, schema, run }: Verb<T>): Command {
+export function verb<T>({ name, argument, summary, example, options, schema, run }: Verb<T>): Command {
   const command = new Command(name).summary(summary).description(summary);
+  if (argument) command.argument(`[${argument.name}]`, argument.help);
   for (const { flags, help, required, default: fallback, hidden } of options) {
     const option = new Option(flags, help);
     if (fallback !== undefined) option.default(fallback);
@@ -38,8 +41,10 @@ export function verb<T>({ name, summary, example, options, schema, run }: Verb<T
   }
   command.option('--json', 'print one JSON object on stdout').option('--quiet', 'no progress, no log lines');
   command.addHelpText('after', `\nExample:\n  ${example}`);
-  command.action(async (raw: Record<string, unknown>) => {
-    const { json, quiet, ...rest } = raw;
+  command.action(async (...given: unknown[]) => {
+    const [word, raw] = argument ? given : [undefined, given[0]];
+    const { json, quiet, ...options } = raw as Record<string, unknown>;
+    const rest = argument && word !== undefined ? { ...options, [argument.name]: word } : options;
     const parsed = schema.safeParse(rest);
     if (!parsed.success)
       throw new UserError('cli.option', `${name}: ${describeIssue(parsed.error.issues[0]!)}; see clinfuse ${name} --help`);

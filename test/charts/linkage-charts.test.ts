@@ -94,6 +94,8 @@ const charts: { name: string; spec: ChartSpec; says: string[]; not?: string[] }[
       '1  equal',
       '3  anything else',
       'not trained here',
+      'model.json × ends the line of a level that no match was on from there.',
+      '2 ×',
       'iteration',
       'weight',
     ],
