@@ -29,15 +29,15 @@ export type SplinkSaid = {
   readonly peak_mb: number;
 };
 
-/** The interpreter that has this Splink; nothing where it is not installed (bench/peers/setup.sh). */
-export function pythonOf(major: 4 | 5): string | undefined {
-  const python = join(cache, 'peers', `splink${major}`, 'bin', 'python');
+/** The interpreter of a peer's environment (bench/peers/setup.sh); nothing where it is not installed. */
+export function pythonOf(name: 'splink4' | 'splink5' | 'febrl'): string | undefined {
+  const python = join(cache, 'peers', name, 'bin', 'python');
   return existsSync(python) ? python : undefined;
 }
 
 /** Runs bench/peers/splink-link.py in a process of its own; nothing where that Splink is not installed. */
 export function splink(major: 4 | 5, ...words: readonly (string | number)[]): Measured<SplinkSaid> | undefined {
-  const python = pythonOf(major);
+  const python = pythonOf(`splink${major}`);
   if (!python) return undefined;
   const start = performance.now();
   const run = spawnSync(python, [join(import.meta.dirname, 'peers', 'splink-link.py'), ...words.map(String)], { encoding: 'utf8' });

@@ -8,7 +8,8 @@ import { writeFileSync } from 'node:fs';
 import type { Comparison, Condition, LinkageSettings } from '../../src/linkage/settings.ts';
 import { toSplinkJson } from '../../src/linkage/splink-json.ts';
 
-const comparison = (column: string, conditions: readonly Condition[], rarity = false): Comparison => ({
+/** Levels null, the conditions from best to worst, else; rarity counts on the first where asked for. */
+export const comparison = (column: string, conditions: readonly Condition[], rarity = false): Comparison => ({
   name: column,
   levels: [
     { condition: { kind: 'null', column }, isNull: true },
@@ -16,8 +17,9 @@ const comparison = (column: string, conditions: readonly Condition[], rarity = f
     { condition: { kind: 'else' } },
   ],
 });
-const exact = (column: string): Condition => ({ kind: 'exact', column });
-const alike = (column: string, atLeast: number): Condition => ({ kind: 'jaroWinkler', column, atLeast });
+export const exact = (column: string): Condition => ({ kind: 'exact', column });
+export const alike = (column: string, atLeast: number): Condition => ({ kind: 'jaroWinkler', column, atLeast });
+export const edits = (column: string, atMost: number): Condition => ({ kind: 'damerauLevenshtein', column, atMost });
 const within = (column: string, atMost: number): Condition => ({
   kind: 'difference',
   column: `epoch(try_strptime(${column}, '%Y-%m-%d'))`,
@@ -37,7 +39,7 @@ export const speedSettings: LinkageSettings = {
     comparison('ssn', [exact('ssn')]),
     comparison('birthdate', [
       exact('birthdate'),
-      { kind: 'damerauLevenshtein', column: 'birthdate', atMost: 1 },
+      edits('birthdate', 1),
       // A month, a year, ten years, in seconds.
       within('birthdate', 2_629_800),
       within('birthdate', 31_557_600),
@@ -59,7 +61,7 @@ export type Training = {
   readonly recall: number;
   readonly u_max_pairs: number;
   readonly em_rules: readonly string[];
-  readonly em_max_pairs?: number;
+  readonly max_pairs?: number;
 };
 
 /** How both engines train: a `training` block as docs/linkage.md describes it and bench/peers/splink-link.py reads it. */

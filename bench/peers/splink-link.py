@@ -3,7 +3,7 @@
 usage: python splink-link.py MODEL.json OUT.parquet RECORDS.parquet... [--threshold P] [--threads N] [--cluster-threshold P [--clusters FILE]]
            [--whole-u-sample]
 
-MODEL.json is a Splink model; its extra key "training" ({deterministic_rules, recall, u_max_pairs, em_rules, em_max_pairs}) says how to
+MODEL.json is a Splink model; its extra key "training" ({deterministic_rules, recall, u_max_pairs, em_rules, max_pairs}) says how to
 train levels that have no m or u. Prints one JSON line: seconds of each step, pairs kept, version, peak memory.
 """
 import argparse
@@ -59,7 +59,7 @@ if training:
     whole = {"min_count_per_level": None} if options.whole_u_sample else {}
     steps.estimate_u_using_random_sampling(max_pairs=training["u_max_pairs"], seed=1, **whole)
     # Splink 4 knows no cap.
-    cap = {"max_pairs": training["em_max_pairs"]} if "em_max_pairs" in training and not splink.__version__.startswith("4") else {}
+    cap = {"max_pairs": training["max_pairs"]} if "max_pairs" in training and not splink.__version__.startswith("4") else {}
     for rule in training["em_rules"]:
         steps.estimate_parameters_using_expectation_maximisation(rule, fix_u_probabilities=True, **cap)
 trained = time.perf_counter()
