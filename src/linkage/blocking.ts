@@ -14,16 +14,24 @@ import { thousands } from '../base/text.ts';
 import { type Encoder, shared } from './encode.ts';
 import type { RuleSource } from './pair-source.ts';
 import { type BlockingRule, ruleName } from './settings.ts';
+import { oneLine } from './sql-text.ts';
 
 /** One rule made ready: records lined up by group. */
 export type Blocks = Extract<RuleSource, { readonly kind: 'groups' }> & { readonly name: string };
 
-/** How many pairs a rule produces by itself, and its largest blocks (sizes only: their values may be patient data). */
+/** How many pairs a rule produces by itself (before its `where`), how many blocks of two or more records it has, and its largest blocks. */
 export type RuleCount = {
   readonly rule: string;
   readonly pairs: number;
+  /** 0 for a rule whose pairs the database lists. */
   readonly blocks: number;
-  readonly largest: readonly { readonly records: number; readonly pairs: number }[];
+  /** Largest first; `value` is what their records share. */
+  readonly largest: readonly { readonly records: number; readonly pairs: number; readonly value: string }[];
+};
+
+/** The same before the values are looked up: `record` is one of the block's. */
+export type BlockCount = Omit<RuleCount, 'largest'> & {
+  readonly largest: readonly { readonly records: number; readonly pairs: number; readonly record: number }[];
 };
 
 /** Encodes a rule's expressions and lines the records up. */
@@ -85,10 +93,10 @@ function lineUp(groups: Int32Array, count: number, records?: Int32Array): { read
 }
 
 /** Counts a rule's pairs exactly. `source` (a code per record) is given when pairs within one source do not count. */
-export function countBlocks({ name, order, starts }: Blocks, source?: Int32Array): RuleCount {
+export function countBlocks({ name, order, starts }: Blocks, source?: Int32Array): BlockCount {
   let pairs = 0;
   let blocks = 0;
-  const largest: { records: number; pairs: number }[] = [];
+  const largest: { records: number; pairs: number; record: number }[] = [];
   for (let group = 0; group + 1 < starts.length; group++) {
     const records = starts[group + 1]! - starts[group]!;
     if (records < 2) continue;
@@ -96,7 +104,7 @@ export function countBlocks({ name, order, starts }: Blocks, source?: Int32Array
     const all = (records * (records - 1)) / 2 - (source ? withinSource(order, starts[group]!, starts[group + 1]!, source) : 0);
     pairs += all;
     if (largest.length < 5 || records > largest.at(-1)!.records) {
-      largest.push({ records, pairs: all });
+      largest.push({ records, pairs: all, record: order[starts[group]!]! });
       largest.sort((a, b) => b.records - a.records);
       largest.length = Math.min(5, largest.length);
     }
@@ -115,13 +123,24 @@ function withinSource(order: Int32Array, from: number, until: number, source: In
   return pairs;
 }
 
-/** @throws UserError `linkage.block` when one block alone holds more than `maxBlockPairs` */
-export function guardBlocks({ rule, largest }: RuleCount, maxBlockPairs: number): void {
-  const [first] = largest;
-  if (first === undefined || first.pairs <= maxBlockPairs) return;
+/** Adds what the records of the largest blocks share. */
+export async function nameBlocks(encoder: Encoder, { on }: BlockingRule, count: BlockCount): Promise<RuleCount> {
+  if (count.largest.length === 0 || on.length === 0) return { ...count, largest: [] };
+  const rows = await encoder.db.rows<{ row: number; value: string }>(`
+    select __row as row, concat_ws(' + ', ${on.map((expression) => `cast(${expression} as varchar)`).join(', ')}) as value
+    from ${encoder.table} where __row in (${count.largest.map(({ record }) => record).join(', ')})`);
+  const values = new Map(rows.map(({ row, value }) => [row, value]));
+  return { ...count, largest: count.largest.map(({ record, ...block }) => ({ ...block, value: values.get(record)! })) };
+}
+
+/** @throws UserError `linkage.block` when one block alone holds more than `maxBlockPairs`, naming the value that its records share */
+export async function guardBlocks(encoder: Encoder, rule: BlockingRule, count: BlockCount, maxBlockPairs: number): Promise<void> {
+  if ((count.largest[0]?.pairs ?? 0) <= maxBlockPairs) return;
+  const [first] = (await nameBlocks(encoder, rule, count)).largest;
   throw new UserError(
     'linkage.block',
-    `linkage: blocking rule explodes: ${rule}: one value is shared by ${thousands(first.records)} records, ${thousands(first.pairs)} pairs; ` +
+    `linkage: blocking rule explodes: ${count.rule}: ${first ? `"${oneLine(first.value)}" is shared by` : 'all pairs of'} ` +
+      `${thousands(count.largest[0]!.records)} records, ${thousands(count.largest[0]!.pairs)} pairs; ` +
       `add a column to the rule, clear the value, or raise maxBlockPairs (${thousands(maxBlockPairs)})`,
   );
 }

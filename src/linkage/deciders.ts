@@ -44,7 +44,7 @@ export function compileDeciders(data: KernelData): readonly Decider[] {
 }
 
 /** Sets the level of every pair of one batch on one comparison. */
-export function decideLevels(
+export function decideBatch(
   { quick, bound, full }: Decider,
   left: Int32Array,
   right: Int32Array,

@@ -11,7 +11,7 @@
 // Cost: O(records) per exact level, O(sample) for the rest. Source: Fellegi and Sunter 1969, section 3.3.1; sampling as Splink does.
 
 import { random } from '../base/random.ts';
-import { compileDeciders, decideLevels } from './deciders.ts';
+import { compileDeciders, decideBatch } from './deciders.ts';
 import type { KernelData } from './kernel.ts';
 import { batchPairs } from './pair-source.ts';
 
@@ -73,7 +73,7 @@ function countSample(data: KernelData, options: SampleOptions): Float64Array[] {
     const [a, b] = [left.subarray(from, from + batchPairs), right.subarray(from, from + batchPairs)];
     data.comparisons.forEach(({ levels }, c) => {
       if (levels.length === 0) return;
-      decideLevels(deciders[c]!, a, b, found);
+      decideBatch(deciders[c]!, a, b, found);
       for (let p = 0; p < a.length; p++) counts[c]![found[p]!]! += 1;
     });
   }

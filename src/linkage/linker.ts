@@ -3,17 +3,18 @@
 import { UserError } from '../base/errors.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import type { Database } from '../sql/duckdb.ts';
-import { type Blocks, buildBlocks, countBlocks, guardBlocks, type RuleCount } from './blocking.ts';
+import { guardBlocks, nameBlocks, type RuleCount } from './blocking.ts';
 import type { Candidates } from './candidates.ts';
 import { Encoder } from './encode.ts';
 import type { KernelData } from './kernel.ts';
 import { createPairSource, type PairSource, tasksOfRule } from './pair-source.ts';
 import { prepareKernel } from './prepare.ts';
 import { rarityShifts, shiftOf } from './rarity.ts';
+import { compileFilters, type MadeRule, makeRule } from './rules.ts';
 import type { KernelJob } from './score.ts';
 import { type BlockingRule, checkColumns, gammasOf, type LinkageSettings, parseSettings } from './settings.ts';
 import { decideLevels } from './sql-path.ts';
-import { type TrainingPlan, type TrainingReport, trainModel, type Workshop } from './training.ts';
+import { type SampleSize, type TrainingPlan, type TrainingReport, trainModel, type Workshop } from './training.ts';
 import { levelRarity, levelWeights, undecidedComparisons } from './weights.ts';
 import { createPool, type Pool } from './workers.ts';
 import { type WriteOptions, writePairs } from './write-pairs.ts';
@@ -37,6 +38,7 @@ export class Linker implements AsyncDisposable {
   private readonly progress: Progress;
   private readonly maxBlockPairs: number;
   private kernel: KernelData | undefined;
+  private readonly rules = new Map<string, MadeRule>();
 
   private constructor(options: LinkerOptions, encoder: Encoder) {
     this.model = options.settings;
@@ -78,11 +80,10 @@ export class Linker implements AsyncDisposable {
     return this.encoder.recordCount;
   }
 
-  /** Pairs each blocking rule produces by itself, exact, before anything is compared. */
+  /** Pairs each blocking rule produces by itself, exact, before anything is compared, and its largest blocks with what their records share. */
   async countPairs(rules: readonly BlockingRule[] = this.model.blockingRules): Promise<readonly RuleCount[]> {
-    const { source } = await this.prepared();
     const counts: RuleCount[] = [];
-    for (const rule of rules) counts.push(countBlocks(await buildBlocks(this.encoder, rule), source));
+    for (const rule of rules) counts.push(await nameBlocks(this.encoder, rule, (await this.made(rule)).count));
     return counts;
   }
 
@@ -173,20 +174,36 @@ export class Linker implements AsyncDisposable {
   /** What training and prediction work with. */
   private async workshop(): Promise<Workshop> {
     const { encoder, pool, progress } = this;
-    return { data: await this.prepared(), encoder, pool, progress, pairSource: (rules) => this.pairSource(rules) };
+    return { data: await this.prepared(), encoder, pool, progress, pairSource: (rules, sample) => this.pairSource(rules, sample) };
   }
 
-  private async pairSource(rules: readonly BlockingRule[]): Promise<{ readonly source: PairSource; readonly pairs: number }> {
+  /** Rules made ready, each once: training and prediction often use the same. */
+  private async made(rule: BlockingRule): Promise<MadeRule> {
+    const key = JSON.stringify(rule);
+    const known = this.rules.get(key);
+    if (known) return known;
+    const made = await makeRule(this.encoder, rule, this.model, (await this.prepared()).source);
+    this.rules.set(key, made);
+    return made;
+  }
+
+  private async pairSource(
+    rules: readonly BlockingRule[],
+    { mostPairs = Number.POSITIVE_INFINITY, seed = 1 }: SampleSize = {},
+  ): Promise<{ readonly source: PairSource; readonly pairs: number }> {
     const { source: origin } = await this.prepared();
-    const blocks: Blocks[] = [];
-    let pairs = 0;
+    const made: MadeRule[] = [];
     for (const rule of rules) {
-      const made = await buildBlocks(this.encoder, rule);
-      const count = countBlocks(made, origin);
-      guardBlocks(count, this.maxBlockPairs);
-      pairs += count.pairs;
-      blocks.push(made);
+      const one = await this.made(rule);
+      await guardBlocks(this.encoder, rule, one.count, this.maxBlockPairs);
+      made.push(one);
     }
-    return { source: createPairSource(blocks, origin ? { origin } : {}), pairs };
+    const pairs = made.reduce((sum, { count }) => sum + count.pairs, 0);
+    const { sources, filterData } = await compileFilters(this.encoder, this.model, made);
+    const sample = pairs > mostPairs ? { sample: { share: mostPairs / pairs, seed } } : {};
+    return {
+      source: createPairSource(sources, { ...(origin ? { origin } : {}), ...(filterData ? { filterData } : {}), ...sample }),
+      pairs,
+    };
   }
 }

@@ -11,7 +11,7 @@
 // Cost: pairs x comparisons array reads; text measures only for pairs that survive the bound.
 
 import { type Collector, collector, type KernelResult } from './collect.ts';
-import { compileDeciders, decideLevels, open } from './deciders.ts';
+import { compileDeciders, decideBatch, open } from './deciders.ts';
 import type { KernelCondition, KernelData } from './kernel.ts';
 import { batchPairs, type PairSource, startWalk, type VisitBatch } from './pair-source.ts';
 import { type RarityShift, type RarityTable, rarityShifts, shiftOf } from './rarity.ts';
@@ -190,7 +190,7 @@ function counter(data: KernelData, { active, rarity }: CountJob, found: Collecto
     bits.fill(0, 0, count);
     isShifted.fill(0, 0, count);
     for (const c of active) {
-      decideLevels(deciders[c]!, left, right, levels, count);
+      decideBatch(deciders[c]!, left, right, levels, count);
       const base = data.comparisons[c]!.levels.length;
       for (let k = 0; k < count; k++) patterns[k] = patterns[k]! * base + levels[k]!;
       shifts[c]!.forEach((shift, level) => {

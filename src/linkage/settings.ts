@@ -73,7 +73,13 @@ export type Level = {
 export type Comparison = { readonly name: string; readonly levels: readonly Level[]; readonly description?: string };
 
 /** Pairs whose records agree on every expression (missing agrees with nothing). */
-export type BlockingRule = { readonly on: readonly string[] };
+export type BlockingRule = {
+  readonly on: readonly string[];
+  /** What a pair must also fulfil, as SQL over `l.<column>` and `r.<column>`. */
+  readonly where?: string;
+  /** Array columns that stand for one element at a time: two records agree where they share one. */
+  readonly explode?: readonly string[];
+};
 
 export type LinkType = 'dedupe_only' | 'link_only' | 'link_and_dedupe';
 
@@ -163,7 +169,11 @@ const settingsSchema = z.strictObject({
       }),
     )
     .min(1, 'needs at least one comparison'),
-  blockingRules: z.array(z.strictObject({ on: z.array(expression).min(1) })),
+  blockingRules: z.array(
+    z
+      .strictObject({ on: z.array(expression), where: expression.optional(), explode: z.array(z.string().min(1)).min(1).optional() })
+      .refine(({ on, where }) => on.length > 0 || where !== undefined, 'rule without a condition'),
+  ),
   retain: z.array(z.string()).optional(),
   retainMatching: z.boolean().optional(),
   retainIntermediate: z.boolean().optional(),
@@ -228,9 +238,14 @@ export function settingsColumns({ uniqueId, source, comparisons, blockingRules, 
     uniqueId,
     ...(source ? [source] : []),
     ...comparisons.flatMap(comparisonColumns),
-    ...blockingRules.flatMap(({ on }) => on.flatMap(columnsOf)),
+    ...blockingRules.flatMap(ruleColumns),
     ...retain,
   ];
+}
+
+/** Columns a blocking rule reads. */
+export function ruleColumns({ on, where, explode = [] }: BlockingRule): string[] {
+  return [...on.flatMap(columnsOf), ...(where === undefined ? [] : pairColumnsOf(where)), ...explode];
 }
 
 /** Columns a comparison reads, each once, in order of appearance. */
@@ -275,9 +290,23 @@ export function needsSql(condition: Condition): boolean {
   return condition.kind === 'sql' || (condition.kind === 'not' && needsSql(condition.condition));
 }
 
+/** True when some part compares an expression of the left record with another one of the right. */
+export function comparesColumns(condition: Condition): boolean {
+  if (condition.kind === 'and' || condition.kind === 'or') return condition.conditions.some(comparesColumns);
+  if (condition.kind === 'not') return comparesColumns(condition.condition);
+  return 'other' in condition && condition.other !== undefined;
+}
+
 /** How a rule is named in reports: `last_name + city`. */
-export function ruleName({ on }: BlockingRule): string {
-  return on.map((expression) => expression.replace(/"([A-Za-z_]\w*)"/g, '$1')).join(' + ');
+export function ruleName({ on, where, explode }: BlockingRule): string {
+  const plain = (sql: string) => sql.replace(/"([A-Za-z_]\w*)"/g, '$1');
+  return [
+    on.map(plain).join(' + '),
+    ...(explode ? [`one of ${explode.join(', ')}`] : []),
+    ...(where === undefined ? [] : [`where ${plain(where)}`]),
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
 }
 
 /** Place of the level that says the column is equal on both sides, -1 for none. */

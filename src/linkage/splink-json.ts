@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { UserError } from '../base/errors.ts';
 import { conditionSql, parseCondition } from './conditions.ts';
 import { type BlockingRule, type Comparison, type Level, type LinkageSettings, parseSettings, settingsFault } from './settings.ts';
-import { oneLine, parseTokens, splitSide, type Token, withTable } from './sql-text.ts';
+import { oneLine, parseTokens, splitSide, type Token, withTable, writeTokens } from './sql-text.ts';
 
 const levelJson = z.strictObject({
   sql_condition: z.string('level without an sql_condition').min(1, 'level without an sql_condition'),
@@ -113,34 +113,46 @@ function readLevel(json: z.infer<typeof levelJson>): Level {
 
 function readRule(json: z.infer<typeof ruleJson>): BlockingRule {
   if (typeof json === 'string') return parseRule(json);
-  if (json.arrays_to_explode?.length) {
-    throw new UserError(
-      'linkage.rule',
-      `linkage: blocking rule explodes an array: ${oneLine(json.blocking_rule)}; not supported, block on a plain column`,
-    );
-  }
-  return parseRule(json.blocking_rule);
+  const explode = json.arrays_to_explode ?? [];
+  return { ...parseRule(json.blocking_rule), ...(explode.length > 0 ? { explode: explode.map(columnName) } : {}) };
 }
 
 /**
- * Reads a blocking rule in SQL: equalities of the same expression on both sides, joined by AND.
+ * Reads a blocking rule in SQL over `l` and `r`: the equalities of one expression on both sides that are joined by AND, and under `where` the rest.
  *
- * @throws UserError `linkage.rule` for anything else
+ * @throws UserError `linkage.rule` for SQL that does not name both sides
  * @example parseRule('l.last_name = r.last_name and substr(l.zip, 1, 3) = substr(r.zip, 1, 3)')
  */
 export function parseRule(sql: string): BlockingRule {
-  const refuse = (why: string) =>
-    new UserError('linkage.rule', `linkage: blocking rule ${why}: ${oneLine(sql)}; write equalities l.X = r.X joined by AND`);
-  const on = splitAnd(parseTokens(sql)).map((part) => {
-    const at = part.findIndex(({ kind, text }) => kind === 'symbol' && (text === '=' || text === '=='));
-    if (at < 0) throw refuse('holds a part that is no equality');
-    const [a, b] = [splitSide(part.slice(0, at)), splitSide(part.slice(at + 1))];
-    const sides = [a.side, b.side].sort().join();
-    if (sides !== 'left,right') throw refuse('does not compare left with right');
-    if (a.expression !== b.expression) throw refuse('compares different expressions');
-    return a.expression;
-  });
-  return { on };
+  const tokens = parseTokens(sql);
+  const sides = new Set(tokens.flatMap(({ kind, table }) => (kind === 'column' ? [table?.toLowerCase()] : [])));
+  if (!sides.has('l') || !sides.has('r') || sides.size > 2) {
+    throw new UserError(
+      'linkage.rule',
+      `linkage: blocking rule does not compare left with right: ${oneLine(sql)}; write columns as l.X and r.X`,
+    );
+  }
+  const on: string[] = [];
+  const rest: Token[][] = [];
+  for (const part of splitAnd(tokens)) {
+    const agreed = agreedExpression(part);
+    if (agreed === undefined) rest.push(part);
+    else on.push(agreed);
+  }
+  if (rest.length === 0) return { on };
+  const [only, ...more] = rest;
+  const where = more.length === 0 ? writeTokens(only!) : rest.map((part) => `(${writeTokens(part)})`).join(' and ');
+  return { on, where };
+}
+
+/** The expression that an equality takes from both sides, if it is one. */
+function agreedExpression(part: readonly Token[]): string | undefined {
+  const equals = part.flatMap(({ kind, text }, at) => (kind === 'symbol' && (text === '=' || text === '==') ? [at] : []));
+  if (equals.length !== 1 || part.some((token) => token.kind === 'word' && ['or', 'not', 'is', 'in'].includes(token.text.toLowerCase())))
+    return undefined;
+  const [a, b] = [splitSide(part.slice(0, equals[0])), splitSide(part.slice(equals[0]! + 1))];
+  const isTwoSided = [a.side, b.side].sort().join() === 'left,right';
+  return isTwoSided && a.expression === b.expression ? a.expression : undefined;
 }
 
 /** Splits at AND outside brackets, and drops brackets around the whole. */
@@ -165,8 +177,9 @@ function isWrapped(tokens: readonly Token[]): boolean {
 }
 
 /** A rule as Splink writes it. */
-export function ruleSql({ on }: BlockingRule): string {
-  return on.map((expression) => `(${withTable(expression, 'l')} = ${withTable(expression, 'r')})`).join(' AND ');
+export function ruleSql({ on, where }: BlockingRule): string {
+  const equalities = on.map((expression) => `(${withTable(expression, 'l')} = ${withTable(expression, 'r')})`);
+  return [...equalities, ...(where === undefined ? [] : [`(${where})`])].join(' AND ');
 }
 
 /** Writes settings as a Splink model that versions 4 and 5 load. */
@@ -184,7 +197,11 @@ export function toSplinkJson(settings: LinkageSettings): unknown {
     comparison_vector_value_column_prefix: 'gamma_',
     unique_id_column_name: settings.uniqueId,
     source_dataset_column_name: settings.source ?? 'source_dataset',
-    blocking_rules_to_generate_predictions: settings.blockingRules.map((rule) => ({ blocking_rule: ruleSql(rule), sql_dialect: 'duckdb' })),
+    blocking_rules_to_generate_predictions: settings.blockingRules.map((rule) => ({
+      blocking_rule: ruleSql(rule),
+      sql_dialect: 'duckdb',
+      ...(rule.explode ? { arrays_to_explode: rule.explode } : {}),
+    })),
     comparisons: settings.comparisons.map(({ name, levels, description }) => ({
       output_column_name: name,
       comparison_levels: levels.map(levelToJson),

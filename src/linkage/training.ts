@@ -27,10 +27,10 @@ import {
   exactLevelOf,
   gammasOf,
   type LinkageSettings,
+  ruleColumns,
   ruleName,
 } from './settings.ts';
 import { decideLevels } from './sql-path.ts';
-import { columnsOf } from './sql-text.ts';
 import { levelRarity, parameterOf, undecidedComparisons } from './weights.ts';
 import type { Pool } from './workers.ts';
 
@@ -68,13 +68,19 @@ export type TrainingReport = {
   readonly untrained: readonly string[];
 };
 
+/** A share of the pairs, where there are more than so many. */
+export type SampleSize = { readonly mostPairs?: number; readonly seed?: number };
+
 /** An opened linkage as training and prediction need it. */
 export type Workshop = {
   readonly data: KernelData;
   readonly encoder: Encoder;
   readonly pool: Pool;
   readonly progress: Progress;
-  readonly pairSource: (rules: readonly BlockingRule[]) => Promise<{ readonly source: PairSource; readonly pairs: number }>;
+  readonly pairSource: (
+    rules: readonly BlockingRule[],
+    size?: SampleSize,
+  ) => Promise<{ readonly source: PairSource; readonly pairs: number }>;
 };
 
 type Session = EmSession & { readonly m: ReadonlyMap<number, readonly number[]> };
@@ -87,7 +93,7 @@ type Session = EmSession & { readonly m: ReadonlyMap<number, readonly number[]> 
 export async function trainModel(
   workshop: Workshop,
   settings: LinkageSettings,
-  { deterministicRules = [], recall = 1, emRules, labels, samplePairs = 1e6, seed = 1, minimumM = 1e-12 }: TrainingPlan,
+  { deterministicRules = [], recall = 1, emRules, labels, maxPairs, samplePairs = 1e6, seed = 1, minimumM = 1e-12 }: TrainingPlan,
 ): Promise<{ readonly settings: LinkageSettings; readonly report: TrainingReport }> {
   const step = workshop.progress.step('linkage training', { total: emRules.length + 1, unit: 'parts' });
   const labelled = labels ? await labelM(workshop, settings, labels) : undefined;
@@ -98,7 +104,7 @@ export async function trainModel(
   step.advance(1);
   const sessions: Session[] = [];
   for (const rule of emRules) {
-    sessions.push(await emSession(workshop, withU, rule));
+    sessions.push(await emSession(workshop, withU, rule, { seed, ...(maxPairs === undefined ? {} : { mostPairs: maxPairs }) }));
     step.advance(1);
   }
   const untrained: string[] = [];
@@ -151,18 +157,19 @@ async function sampleBySql(
   return comparison.levels.map(({ isNull }, level) => (isNull ? Number.NaN : held[level]! / all));
 }
 
-async function emSession(workshop: Workshop, settings: LinkageSettings, rule: BlockingRule): Promise<Session> {
+async function emSession(workshop: Workshop, settings: LinkageSettings, rule: BlockingRule, size: SampleSize): Promise<Session> {
   const { comparisons, emConvergence = 1e-4, maxIterations = 25 } = settings;
-  const blocked = new Set(rule.on.flatMap(columnsOf).map((name) => name.toLowerCase()));
+  const blocked = new Set(ruleColumns(rule).map((name) => name.toLowerCase()));
   const active = comparisons.flatMap((comparison, c) =>
     comparisonColumns(comparison).some((name) => blocked.has(name.toLowerCase())) ? [] : [c],
   );
-  const { source, pairs } = await workshop.pairSource([rule]);
-  if (active.length === 0 || pairs === 0) {
-    const why = pairs === 0 ? 'has no pairs' : 'leaves no comparison to train';
+  const { source, pairs } = await workshop.pairSource([rule], size);
+  const patterns = active.length > 0 ? await countPatterns(workshop, settings, { active, source, pairs }) : noPatterns;
+  const count = patterns.counts.reduce((sum, value) => sum + value, 0) + patterns.shift.length;
+  if (count === 0) {
+    const why = active.length === 0 ? 'leaves no comparison to train' : 'has no pairs';
     throw new UserError('linkage.em-rule', `linkage: em rule ${why}: ${ruleName(rule)}; choose another`);
   }
-  const patterns = await countPatterns(workshop, settings, { active, source, pairs });
   const {
     m,
     history: steps,
@@ -172,7 +179,6 @@ async function emSession(workshop: Workshop, settings: LinkageSettings, rule: Bl
     active.map((c) => emComparison(comparisons[c]!)),
     { prior: sessionPrior(settings, rule), tolerance: emConvergence, maxIterations },
   );
-  const count = patterns.counts.reduce((sum, value) => sum + value, 0) + patterns.shift.length;
   const trained = new Map(active.map((c, i) => [c, m[i]!] as const));
   const history = emHistory(
     active.map((c) => comparisons[c]!),
@@ -180,6 +186,9 @@ async function emSession(workshop: Workshop, settings: LinkageSettings, rule: Bl
   );
   return { ...result, rule: ruleName(rule), pairs: count, comparisons: active.map((c) => comparisons[c]!.name), history, m: trained };
 }
+
+const none = new Float64Array(0);
+const noPatterns: Patterns = { keys: none, counts: none, shiftedPattern: none, shift: none };
 
 /** How often each pattern of levels occurs: by the kernel alone, or pair by pair where some comparison needs the database. */
 async function countPatterns(
