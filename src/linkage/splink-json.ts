@@ -11,8 +11,8 @@ const levelJson = z.strictObject({
   sql_condition: z.string('level without an sql_condition').min(1, 'level without an sql_condition'),
   label_for_charts: z.string().optional(),
   is_null_level: z.boolean().optional(),
-  m_probability: z.number().nullish(),
-  u_probability: z.number().nullish(),
+  m_probability: z.number().gt(0, 'not in (0, 1]').max(1, 'not in (0, 1]').nullish(),
+  u_probability: z.number().gt(0, 'not in (0, 1]').max(1, 'not in (0, 1]').nullish(),
   fix_m_probability: z.boolean().optional(),
   fix_u_probability: z.boolean().optional(),
   tf_adjustment_column: z.string().nullish(),
@@ -32,7 +32,7 @@ const ruleJson = z.union([
 ]);
 const modelJson = z.strictObject({
   link_type: z.enum(['dedupe_only', 'link_only', 'link_and_dedupe']),
-  probability_two_random_records_match: z.number().default(1e-4),
+  probability_two_random_records_match: z.number().gt(0, 'not in (0, 1)').lt(1, 'not in (0, 1)').default(1e-4),
   comparisons: z.array(
     z.strictObject({
       output_column_name: z.string().optional(),

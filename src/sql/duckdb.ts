@@ -93,12 +93,12 @@ export class Database implements AsyncDisposable {
 
   /** Runs one statement (or several, separated by semicolons, when there are no parameters). */
   async run(sql: string, parameters?: readonly DuckDBValue[]): Promise<void> {
-    await this.connection.run(sql, parameters ? [...parameters] : undefined);
+    await reading(() => this.connection.run(sql, parameters ? [...parameters] : undefined));
   }
 
   /** Reads a small result as objects; whole numbers within 2^53 as numbers, dates and timestamps as text. */
   async rows<T extends object>(sql: string, parameters?: readonly DuckDBValue[]): Promise<T[]> {
-    const reader = await this.connection.runAndReadAll(sql, parameters ? [...parameters] : undefined);
+    const reader = await reading(() => this.connection.runAndReadAll(sql, parameters ? [...parameters] : undefined));
     return reader.convertRowObjects((value, type, convert) => plain(value, type, convert as never)) as T[];
   }
 
@@ -114,10 +114,11 @@ export class Database implements AsyncDisposable {
    * @throws Error when a whole-number column holds a null: say in SQL (coalesce) what missing shall be
    */
   async columns<T extends Record<string, Column>>(sql: string): Promise<T> {
-    const result = await this.connection.stream(sql);
+    const result = await reading(() => this.connection.stream(sql));
     const names = result.columnNames();
     const parts: Column[][] = names.map(() => []);
-    for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+    const next = () => reading(() => result.fetchChunk());
+    for (let chunk = await next(); chunk && chunk.rowCount > 0; chunk = await next()) {
       for (let c = 0; c < names.length; c++) parts[c]!.push(readVector(chunk, c, names[c]!));
     }
     return Object.fromEntries(names.map((name, c) => [name, join(parts[c]!)])) as T;
@@ -198,6 +199,17 @@ export async function readingFile<T>(file: string, work: () => Promise<T>): Prom
     if (cause instanceof UserError) throw cause;
     const first = (cause as Error).message.split('\n').find((line) => line.trim()) ?? 'unknown fault';
     throw new UserError('input.unreadable', `input: cannot be read: ${file}: ${first.trim()}`, { cause });
+  }
+}
+
+/** A file that turns out to be damaged when its rows are read, long after it was opened, is the user's to mend. */
+async function reading<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const found = (cause as Error).message.match(/Failed to read file "([^"]+)": ([^\n]+)/);
+    if (!found) throw cause;
+    throw new UserError('input.unreadable', `input: cannot be read: ${found[1]}: it is damaged: ${found[2]}`, { cause });
   }
 }
 

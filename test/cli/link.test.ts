@@ -152,7 +152,7 @@ describe('link dedupe', () => {
       table: `${rows}1,Ann,Oak,01234,1\n,Bob,Elm,01234,2\n`,
       says: /unique id missing in 1 of 2 rows: record_id/,
     },
-    { name: 'an empty table', table: rows, says: /no rows/ },
+    { name: 'an empty table', table: rows, says: /no rows: people\.csv/ },
     { name: 'a CSV of no columns at all', table: '', says: /input: cannot be read: people\.csv|column not found/ },
     { name: 'an unknown kind of file', people: 'people.xlsx', says: /input: (unknown kind of file|file not found): people\.xlsx/ },
     { name: 'records that are not there', people: 'nobody.csv', says: /input: file not found: nobody\.csv/ },

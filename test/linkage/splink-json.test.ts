@@ -87,9 +87,13 @@ describe('Splink model files', () => {
     [
       'm above 1',
       changed((json) => Object.assign(level(json), { m_probability: 1.5 })),
-      'settings.comparisons[0].levels[1].m: not in (0, 1]',
+      'settings.comparisons[0].comparison_levels[1].m_probability: not in (0, 1]',
     ],
-    ['u of 0', changed((json) => Object.assign(level(json), { u_probability: 0 })), 'settings.comparisons[0].levels[1].u: not in (0, 1]'],
+    [
+      'u of 0',
+      changed((json) => Object.assign(level(json), { u_probability: 0 })),
+      'settings.comparisons[0].comparison_levels[1].u_probability: not in (0, 1]',
+    ],
     [
       'a rule within one record',
       changed((json) => Object.assign(json, { blocking_rules_to_generate_predictions: ['l.a = l.b'] })),

@@ -3,7 +3,7 @@ import { writeFile } from '../../base/files.ts';
 import type { TrainingReport } from '../../linkage/training.ts';
 import { type ClusterCounts, writeClusters } from './clusters.ts';
 import { type ModelFile, readModelFile, refuseSamePlace } from './input.ts';
-import { lacksParameters, openLinker, openStore, refuseIdle, refuseUntrained, type StageOptions } from './session.ts';
+import { lacksParameters, openLinker, openStore, refuseIdle, refuseRuleless, refuseUntrained, type StageOptions } from './session.ts';
 
 export type DedupeOptions = StageOptions & {
   /** Records: Parquet, CSV or JSON lines; a source each where there are several. */
@@ -40,6 +40,7 @@ export async function dedupe({ files, settingsFile, out, threshold, clusters, ..
   }
   refuseSamePlace([...files, settingsFile], [out, ...(clusters ? [clusters.file] : [])]);
   const { settings, plan }: ModelFile = readModelFile(settingsFile);
+  refuseRuleless(settings, settingsFile);
   const trains = plan !== undefined && lacksParameters(settings);
   if (trains) refuseIdle(plan, settingsFile);
   else refuseUntrained(settings);

@@ -81,6 +81,9 @@ export async function evaluatePairs(db: Database, { pairsFile, labels, id, sourc
       `create or replace table sided as select cast(match_weight as double) as weight, ${name('_l')} as l, ${name('_r')} as r from pairs`,
     ),
   );
+  const unweighed = await db.value<number>('select count(*) from sided where weight is null or isnan(weight)');
+  if (unweighed > 0)
+    throw new UserError('evaluation.weights', `evaluate: pairs without a match weight: ${unweighed} in ${pairsFile}; score them first`);
   const strangers = await db.value<number>(
     'select count(*) from (select l as name from sided union all select r from sided) anti join named using (name)',
   );

@@ -8,6 +8,7 @@ import { parseRule, readSplinkJson } from '../../linkage/splink-json.ts';
 import { oneLine } from '../../linkage/sql-text.ts';
 import type { TrainingPlan } from '../../linkage/training.ts';
 import { type Database, literal, quote, readingFile } from '../../sql/duckdb.ts';
+import { loadCsv } from './csv.ts';
 
 const formats = ['.parquet', '.csv', '.jsonl', '.ndjson'];
 
@@ -25,9 +26,8 @@ export async function loadTable(db: Database, file: string, table: string): Prom
   }
   await readingFile(file, async () => {
     if (format === '.parquet') await db.run(`create or replace view ${table} as from read_parquet(${literal(file)})`);
-    else if (format === '.csv') {
-      await db.run(`create or replace table ${table} as from read_csv(${literal(file)}, header = true, all_varchar = true)`);
-    } else await db.run(`create or replace table ${table} as from ${await jsonLines(db, file)}`);
+    else if (format === '.csv') await loadCsv(db, file, table);
+    else await db.run(`create or replace table ${table} as from ${await jsonLines(db, file)}`);
   });
 }
 

@@ -1,6 +1,6 @@
 import { writeFile } from '../../base/files.ts';
 import { readModelFile, refuseSamePlace } from './input.ts';
-import { openLinker, openStore, refuseUntrained, type StageOptions } from './session.ts';
+import { openLinker, openStore, refuseRuleless, refuseUntrained, type StageOptions } from './session.ts';
 
 export type PredictOptions = StageOptions & {
   readonly files: readonly string[];
@@ -17,6 +17,7 @@ export async function predict({ files, modelFile, out, threshold, ...stage }: Pr
 }> {
   refuseSamePlace([...files, modelFile], [out]);
   const { settings } = readModelFile(modelFile);
+  refuseRuleless(settings, modelFile);
   refuseUntrained(settings);
   await using db = await openStore(stage);
   await using linker = await openLinker(db, files, settings, stage);

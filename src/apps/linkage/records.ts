@@ -32,6 +32,7 @@ export async function loadSources(
     if (files.length > 1)
       throw sourceFault(`dedupe_only takes one file: ${files.length} given; set link_type to link_only or link_and_dedupe`);
     await loadTable(db, files[0]!, peopleTable);
+    await refuseEmpty(db, files);
     return;
   }
   const tables = await loadFiles(db, files, source);
@@ -41,6 +42,7 @@ export async function loadSources(
     const needed = tables.length === 1 ? [uniqueId, source!] : [uniqueId];
     requireColumns(needed, names, { part: 'linkage', code: 'linkage.column', file, ...(hint ? { hint } : {}) });
   }
+  await refuseEmpty(db, files);
   for (const line of absentColumns(tables, settings)) log(line);
   const [counts] = await db.rows<{ records: number; nameless: number; sources: number }>(
     `select count(*) as records, count(*) - count(${quote(source!)}) as nameless, count(distinct ${quote(source!)}) as sources from ${peopleTable}`,
@@ -50,6 +52,11 @@ export async function loadSources(
   if (linkType === 'link_only' && sources === 1) {
     throw sourceFault(`link_only joins records of different sources, and ${source} holds one; add a file, or set link_type to dedupe_only`);
   }
+}
+
+async function refuseEmpty(db: Database, files: readonly string[]): Promise<void> {
+  if ((await db.value<boolean>(`select count(*) = 0 from ${peopleTable}`)) === false) return;
+  throw new UserError('linkage.empty', `linkage: no rows: ${files.join(', ')}; nothing to link`);
 }
 
 /**

@@ -54,6 +54,12 @@ export function refuseIdle({ emRules, labels }: TrainingPlan, file: string): voi
   );
 }
 
+/** @throws UserError `linkage.rule` for settings that would compare no pair */
+export function refuseRuleless({ blockingRules }: LinkageSettings, file: string): void {
+  if (blockingRules.length > 0) return;
+  throw new UserError('linkage.rule', `linkage: no blocking rule: ${file}: no pair would be compared; add one`);
+}
+
 /** @throws UserError `linkage.untrained` */
 export function refuseUntrained(settings: LinkageSettings): void {
   const [first] = untrainedComparisons(settings);

@@ -69,7 +69,7 @@ function tellPairs({ pairs, truePairs, missed, best, table }: PairsEvaluation): 
   const share = (part: number) => (truePairs === 0 ? '0' : ((100 * part) / truePairs).toFixed(1));
   return [
     `${thousands(pairs)} labelled pairs in the file; ${thousands(missed)} of ${thousands(truePairs)} true pairs (${share(missed)} %) are not in it: missed at every weight`,
-    columns.map((name) => name.padStart(12)).join(''),
+    ...(table.length > 0 ? [columns.map((name) => name.padStart(12)).join('')] : []),
     ...table.map((row) =>
       [
         ...[String(row.matchWeight), row.matchProbability.toFixed(6)],
