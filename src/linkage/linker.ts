@@ -93,14 +93,17 @@ export class Linker implements AsyncDisposable {
    * @throws UserError `linkage.block` when a block explodes
    */
   async countNewPairs(rules: readonly BlockingRule[] = this.model.blockingRules): Promise<readonly number[]> {
-    const { data, pool, pairSource } = await this.workshop();
-    const { source, pairs } = await pairSource(rules);
-    const counts: number[] = [];
-    for (const rule of rules.keys()) {
-      const found = await pool.run({ data, source: tasksOfRule(source, rule), job: { kind: 'count', active: [], rarity: [] }, pairs });
-      counts.push(found.counts.reduce((sum, count) => sum + count, 0));
+    const { data, pool, progress, pairSource } = await this.workshop();
+    const { source, pairs: total } = await pairSource(rules);
+    const step = progress.step('linkage counting', { total, unit: 'pairs' });
+    const added: number[] = [];
+    for (const [rule, { pairs }] of (await this.countPairs(rules)).entries()) {
+      const job = { kind: 'count', active: [], rarity: [] } as const;
+      const { counts } = await pool.run({ data, source: tasksOfRule(source, rule), job, pairs, advance: step.advance });
+      added.push(counts.reduce((sum, count) => sum + count, 0));
     }
-    return counts;
+    step.finish();
+    return added;
   }
 
   /**

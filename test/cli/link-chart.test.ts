@@ -87,6 +87,22 @@ describe('link chart', () => {
     }
   });
 
+  test('a histogram of all pairs, as Splink writes them without a threshold, gathers the hopeless ones in its first bar', async () => {
+    const weights = `select unnest([-420.5, '-inf'::double, -30.5, -30, 0.2, 61, 'inf'::double]) as match_weight`;
+    await db.writeParquet(weights, at('all.parquet'));
+    expect(link('chart', 'histogram', '--pairs', 'all.parquet', '--out', 'all.json').status).toBe(0);
+    const spec = JSON.parse(readFileSync(at('all.json'), 'utf8')) as {
+      layer: { data: { values: object[] } }[];
+      title: { subtitle: string[] };
+    };
+    expect(spec.layer[0]!.data.values).toEqual([
+      { from: -30, until: -28, pairs: 4 },
+      { from: 0, until: 2, pairs: 1 },
+      { from: 60, until: 62, pairs: 2 },
+    ]);
+    expect(spec.title.subtitle.join(' ')).toContain('The first bar holds the 3 pairs below −30.0, too.');
+  });
+
   test('waterfall explains a pair, whichever way round its ids are given, and adds up', async () => {
     const [pair] = await db.rows<{ l: string; r: string; first: string }>(
       `select record_id_l as l, record_id_r as r, first_name_l as first from ${literal(at('pairs.parquet'))}
@@ -174,6 +190,11 @@ describe('link chart', () => {
       name: 'a source that is no column',
       words: ['completeness', '--in', people, '--source', 'facility'],
       says: /column not found: facility.*did you mean facility_id\?/,
+    },
+    {
+      name: 'a source of too many values',
+      words: ['completeness', '--in', people, '--source', 'record_id'],
+      says: /too many sources: record_id has 1,280 values; name a column of at most 40/,
     },
     {
       name: 'an output that is the input',

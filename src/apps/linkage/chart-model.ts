@@ -43,7 +43,7 @@ const history = z.object({
     ),
   }),
 });
-const report = z.object({ sessions: z.array(history) });
+const report = z.object({ sessions: z.array(history).min(1) });
 /** `link train --json`, or `link dedupe --json`, which trains on the way. */
 const reportFile = z.union([report, z.object({ training: report }).transform(({ training }) => training)]);
 
@@ -64,6 +64,6 @@ export function historyOf(file: string): ChartSpec {
   const sessions = parsed.data.sessions.map(({ history: { prior, comparisons }, ...session }) => ({ ...session, prior, comparisons }));
   return emHistoryChart({
     sessions,
-    source: `From ${basename(file)}. Lines begin at the start values; the model takes the median of the sessions’ last m.`,
+    source: `From ${basename(file)}. Lines begin at the start values; the model takes the median of what the sessions ended with.`,
   });
 }

@@ -14,24 +14,33 @@ import { evaluate } from './evaluate.ts';
 import { loadTable } from './input.ts';
 import { openStore, type StageOptions } from './session.ts';
 
+/** A file of all pairs holds weights far below any threshold: those beyond are drawn at these. */
+const drawn = { least: -30, most: 60 };
+
 /** How many pairs of a file there are of each match weight. */
 export async function histogramOf({ pairs: file }: { readonly pairs: string }, stage: StageOptions): Promise<ChartSpec> {
   await using db = await openStore(stage);
   await loadPairs(db, file, []);
   const [range] = await readingFile(file, () =>
-    db.rows<{ low: number; high: number; likely: number }>(
-      `select coalesce(min(w), 0) as low, coalesce(max(w), 0) as high, count(*) filter (w >= 0) as likely
-       from (select cast(match_weight as double) as w from pairs) where isfinite(w)`,
+    db.rows<{ low: number; high: number; likely: number; below: number }>(
+      `select coalesce(min(w), 0) as low, coalesce(max(w), 0) as high, count(*) filter (w >= 0) as likely,
+         count(*) filter (w < ${drawn.least}) as below
+       from (select cast(match_weight as double) as w from pairs) where w is not null`,
     ),
   );
-  const { low, high, likely } = range!;
-  const width = [0.5, 1, 2, 5, 10].find((one) => (high - low) / one <= 60) ?? 20;
+  const { low, high, likely, below } = range!;
+  const span = Math.min(drawn.most, high) - Math.max(drawn.least, low);
+  const width = span <= 30 ? 0.5 : span <= 60 ? 1 : 2;
   const found = await db.rows<{ bin: number; pairs: number }>(
-    `select floor(w / ${width})::integer as bin, count(*) as pairs
-     from (select cast(match_weight as double) as w from pairs) where isfinite(w) group by 1 order by 1`,
+    `select floor(least(greatest(cast(match_weight as double), ${drawn.least}), ${drawn.most}) / ${width})::integer as bin, count(*) as pairs
+     from pairs where match_weight is not null group by 1 order by 1`,
   );
   const bins = found.map(({ bin, pairs }) => ({ from: bin * width, until: (bin + 1) * width, pairs }));
-  const source = `From ${basename(file)}: ${thousands(likely)} pairs have a match probability of 50 % or more. Pairs below the lowest weight, ${signed(low)}, are not in the file.`;
+  const least =
+    below > 0
+      ? `The first bar holds the ${thousands(below)} pairs below ${signed(drawn.least)}, too.`
+      : `Pairs below the lowest weight, ${signed(low)}, are not in the file.`;
+  const source = `From ${basename(file)}: ${thousands(likely)} pairs have a match probability of 50 % or more. ${least}`;
   return weightHistogramChart({ bins, source });
 }
 
@@ -48,8 +57,9 @@ export async function thresholdsOf({
   readonly source?: string | undefined;
   readonly linkOnly?: boolean | undefined;
 }): Promise<ChartSpec> {
-  const { table, best, pairs, truePairs, missed } = (await evaluate({ files, pairsFile, ...rest })).pairs!;
-  const points = table.map(({ matchWeight, precision, recall, f1 }) => ({ weight: matchWeight, precision, recall, f1 }));
+  const { table, best, pairs, truePairs, missed } = (await evaluate({ files, pairsFile, weightStep: 0.25, ...rest })).pairs!;
+  const within = table.filter(({ matchWeight }) => matchWeight >= drawn.least && matchWeight <= drawn.most);
+  const points = within.map(({ matchWeight, precision, recall, f1 }) => ({ weight: matchWeight, precision, recall, f1 }));
   if (best) points.push({ weight: best.threshold, precision: best.precision, recall: best.recall, f1: best.f1 });
   const source =
     `${thousands(pairs)} labelled pairs of ${basename(pairsFile)} against ${rest.labels}; ${thousands(missed)} of ${thousands(truePairs)} true pairs are not ` +

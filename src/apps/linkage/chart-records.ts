@@ -11,8 +11,10 @@ import { readModelFile } from './input.ts';
 import { loadFiles, peopleTable } from './records.ts';
 import { openLinker, openStore, type StageOptions } from './session.ts';
 
-/** New pairs are counted by walking all of them: up to so many, which takes seconds. */
+/** New pairs are counted by walking all of them: up to so many, which takes two cores half a minute. */
 const mostWalked = 2e9;
+/** Sources that still make a readable chart. */
+const mostSources = 40;
 
 /** What each blocking rule makes, and what it adds where walking all pairs is cheap. */
 export async function blockingOf(
@@ -50,6 +52,10 @@ export async function completenessOf(
     `select ${split ? `coalesce(cast(${quote(split)} as varchar), 'no source')` : 'null'} as source, ${['count(*) as records', ...counts].join(', ')}
      from ${peopleTable} group by 1 order by 1`,
   );
+  if (rows.length > mostSources) {
+    const hint = `name a column of at most ${mostSources} sources`;
+    throw new UserError('chart.columns', `chart: too many sources: ${split} has ${thousands(rows.length)} values; ${hint}`);
+  }
   return completenessChart({
     sources: rows.map(({ source: name, records }) => ({ name: name ?? basename(files[0]!), records })),
     columns: columns.map((column, c) => ({ column, present: rows.map((row) => row[`c${c}`]!) })),

@@ -30,6 +30,8 @@ export type PairsInput = {
   readonly source?: string | undefined;
   /** Two records of one source are no pair to be found. */
   readonly linkOnly?: boolean | undefined;
+  /** Distance of the table's match weights; whole ones, about 30 at most, by default. */
+  readonly weightStep?: number | undefined;
 };
 
 /** What accepting the pairs from a match weight up would give. */
@@ -52,7 +54,10 @@ export type PairsEvaluation = {
  *
  * @throws UserError `evaluation.column`, `evaluation.ids`, `evaluation.labels`
  */
-export async function evaluatePairs(db: Database, { pairsFile, labels, id, source, linkOnly }: PairsInput): Promise<PairsEvaluation> {
+export async function evaluatePairs(
+  db: Database,
+  { pairsFile, labels, id, source, linkOnly, weightStep }: PairsInput,
+): Promise<PairsEvaluation> {
   await loadTable(db, pairsFile, 'pairs');
   const keys = [...(source ? [source] : []), id];
   const part = { part: 'evaluate', code: 'evaluation.column' };
@@ -109,7 +114,7 @@ export async function evaluatePairs(db: Database, { pairsFile, labels, id, sourc
   const [scores, isTrue] = [weight ?? new Float64Array(), same ?? new Uint8Array()];
   const curve = precisionRecallCurve({ scores, isTrue, totalTrue: truePairs });
   const best = bestThreshold(curve);
-  const table = weightGrid(scores).map((matchWeight) => {
+  const table = weightGrid(scores, weightStep).map((matchWeight) => {
     const { hits, accepted } = countsAtThreshold(curve, matchWeight);
     const counts = { truePositives: hits, falsePositives: accepted - hits, falseNegatives: truePairs - hits };
     return { matchWeight, matchProbability: 1 / (1 + 2 ** -matchWeight), ...pairwiseFromCounts(counts) };
@@ -125,11 +130,12 @@ export async function evaluatePairs(db: Database, { pairsFile, labels, id, sourc
   };
 }
 
-/** Whole match weights from the lowest to the highest of the pairs, about 30 at most. */
-function weightGrid(descending: Float64Array): number[] {
-  if (descending.length === 0) return [];
-  const [low, high] = [Math.floor(descending.at(-1)!), Math.floor(descending[0]!)];
-  const step = [1, 2, 5, 10, 20, 50].find((width) => (high - low) / width < 30) ?? 100;
+/** Match weights from the lowest to the highest of the pairs. */
+function weightGrid(descending: Float64Array, wanted?: number): number[] {
+  const finite = descending.filter(Number.isFinite);
+  if (finite.length === 0) return [];
+  const [low, high] = [Math.floor(finite.at(-1)!), Math.floor(finite[0]!)];
+  const step = wanted ?? [1, 2, 5, 10, 20, 50].find((width) => (high - low) / width < 30) ?? 100;
   const first = Math.floor(low / step) * step;
   return Array.from({ length: Math.floor((high - first) / step) + 1 }, (_, n) => first + n * step);
 }

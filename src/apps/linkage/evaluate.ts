@@ -23,6 +23,8 @@ export type EvaluateOptions = {
   readonly source?: string | undefined;
   /** Two records of one source are no pair to be found. */
   readonly linkOnly?: boolean | undefined;
+  /** Distance of the match weights at which the pairs are scored; whole ones, about 30 at most, by default. */
+  readonly weightStep?: number | undefined;
 };
 
 export type ClustersEvaluation = {
@@ -42,7 +44,16 @@ export type Evaluation = Partial<ClustersEvaluation> & { readonly pairs?: PairsE
  *
  * @throws UserError `evaluation.column`, `evaluation.ids`, `evaluation.labels`, `evaluation.nothing`
  */
-export async function evaluate({ files, labels, clustersFile, pairsFile, id, source, linkOnly }: EvaluateOptions): Promise<Evaluation> {
+export async function evaluate({
+  files,
+  labels,
+  clustersFile,
+  pairsFile,
+  id,
+  source,
+  linkOnly,
+  weightStep,
+}: EvaluateOptions): Promise<Evaluation> {
   if (!clustersFile && !pairsFile) {
     throw new UserError('evaluation.nothing', 'evaluate: nothing to score: name --clusters, --pairs or both');
   }
@@ -52,7 +63,7 @@ export async function evaluate({ files, labels, clustersFile, pairsFile, id, sou
   // Clusters of several sources name the source before the id.
   await loadFiles(db, files, source ?? (keys.length > 1 ? keys[0] : undefined));
   const clusters = clustersFile ? await evaluateClusters(db, { keys, labels, files }) : {};
-  const pairs = pairsFile ? { pairs: await evaluatePairs(db, { pairsFile, labels, id, source, linkOnly }) } : {};
+  const pairs = pairsFile ? { pairs: await evaluatePairs(db, { pairsFile, labels, id, source, linkOnly, weightStep }) } : {};
   return { ...clusters, ...pairs };
 }
 
