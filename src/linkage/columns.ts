@@ -46,12 +46,11 @@ export function readTruths(encoder: Encoder, expression: string): Promise<Float6
 /** Two columns of lists over one dictionary of their values (the same column twice: read once); `use` may read the dictionary before it goes. */
 export async function readLists<T>(
   encoder: Encoder,
-  left: string,
-  right: string,
+  { left, right, name }: { readonly left: string; readonly right: string; readonly name: string },
   use: (dictionary: Dictionary) => Promise<T>,
 ): Promise<{ readonly left: Lists; readonly right: Lists; readonly used: T }> {
   const { db, table: records } = encoder;
-  const table = `${records}_list_values`;
+  const table = `${records}_${name}`;
   const expressions = left === right ? [left] : [left, right];
   const all = expressions.map((one) => `select unnest(${one}) as v from ${records}`).join(' union all ');
   await trying(left, () =>

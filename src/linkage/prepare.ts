@@ -29,7 +29,8 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
     const [left, right] = [normaliseExpression(column), normaliseExpression(other)];
     const key = `${left} ${right}`;
     return lists.place(key, async () => {
-      const read = await readLists(encoder, left, right, async (dictionary) =>
+      const name = `list_values_${lists.items.length}`;
+      const read = await readLists(encoder, { left, right, name }, async (dictionary) =>
         nearLists.has(key) ? signatures(await encoder.byteTable(dictionary)) : undefined,
       );
       return { left: read.left, right: read.right, dictionary: read.used };

@@ -3,19 +3,22 @@
 usage, from this folder, once per version (Splink 5.0.0 with duckdb 2.0.0, Splink 4.0.17 with duckdb 1.4.5):
 
     node export-models.ts
-    python recipe.py
+    python recipe.py [MODEL...]
 
 Writes records.parquet (only when absent: seeded, but drawn by numpy-free Python so that it is the same everywhere), and for each model of models/
+(ours, written as Splink's) and of library_models.py (Splink's own, on library-records.sql)
 splink<major>/<model>.model.json, the trained model as Splink saves it, and splink<major>/<model>.pairs.parquet, what Splink keeps at P >= 1e-4
-after loading that file again (ids, match_weight, match_key, gammas).
+after loading that file again (ids, match_weight, match_key, gammas). library-training.json keeps how the library's models were trained.
 """
 import json
 import logging
 import os
 import random
+import sys
 
 import duckdb
 import splink
+from library_models import library_models
 from splink import DuckDBAPI, Linker
 
 FIRST = """James Mary Robert Patricia John Jennifer Michael Linda David Elizabeth William Barbara Richard Susan Joseph Jessica Thomas Karen
@@ -126,11 +129,24 @@ def open_linker(connection, model):
     return Linker(api.register("people"), model) if hasattr(api, "register") else Linker("people", model, db_api=api)
 
 
-def connect():
+def connect(records):
     connection = duckdb.connect()
     connection.execute("set threads=1")
-    connection.execute("create table people as select * from 'records.parquet'")
+    if duckdb.__version__ >= "2":
+        # Splink 5.0.0 writes lambdas as x -> y, which DuckDB 2 takes no more unless asked.
+        connection.execute("set lambda_syntax='ENABLE_SINGLE_ARROW'")
+    connection.execute(f"create table people as {records}")
     return connection
+
+
+def models():
+    for file in sorted(os.listdir("models")):
+        with open(f"models/{file}") as source:
+            yield file.removesuffix(".json"), json.load(source), "select * from 'records.parquet'"
+    with open("library-records.sql") as source:
+        records = source.read()
+    for name, model in library_models():
+        yield name, model, records
 
 
 logging.disable(logging.WARNING)
@@ -138,12 +154,12 @@ if not os.path.exists("records.parquet"):
     write_records("records.parquet")
 folder = f"splink{splink.__version__.split('.')[0]}"
 os.makedirs(folder, exist_ok=True)
-for file in sorted(os.listdir("models")):
-    name = file.removesuffix(".json")
-    with open(f"models/{file}") as source:
-        model = json.load(source)
-    training = model.pop("training")
-    linker = open_linker(connect(), model)
+plans = {}
+for name, model, records in models():
+    training = plans[name] = model.pop("training")
+    if name not in (sys.argv[1:] or [name]):
+        continue
+    linker = open_linker(connect(records), model)
     steps = linker.training
     steps.estimate_probability_two_random_records_match(training["deterministic_rules"], recall=training["recall"])
     # More than there are pairs, and Splink 5 not to stop early: all are counted, so u has no sampling error.
@@ -155,7 +171,7 @@ for file in sorted(os.listdir("models")):
     linker.misc.save_model_to_json(trained, overwrite=True)
     with open(trained) as source:
         saved = json.load(source)
-    connection = connect()
+    connection = connect(records)
     pairs = open_linker(connection, saved).inference.predict(threshold_match_probability=1e-4)
     # DuckDB 2 wants a result fetched to its end before the next query.
     count = connection.execute(f"select count(*) from {pairs.physical_name}").fetchall()[0][0]
@@ -165,3 +181,6 @@ for file in sorted(os.listdir("models")):
         f" to '{folder}/{name}.pairs.parquet' (format parquet, compression zstd)"
     )
     print(folder, name, count, "pairs")
+with open("library-training.json", "w") as out:
+    json.dump({name: plans[name] for name, _ in library_models()}, out, indent=1)
+    out.write("\n")
