@@ -80,7 +80,10 @@ export class Linker implements AsyncDisposable {
     return this.encoder.recordCount;
   }
 
-  /** Pairs each blocking rule produces by itself, exact, before anything is compared, and its largest blocks with what their records share. */
+  /**
+   * Pairs each blocking rule looks at by itself, exact, before anything is compared, and its largest blocks with what their records share.
+   * A rule's `where`, unless it takes the database to ask it, is not asked yet: `countNewPairs([rule])` says how many pairs it leaves.
+   */
   async countPairs(rules: readonly BlockingRule[] = this.model.blockingRules): Promise<readonly RuleCount[]> {
     const counts: RuleCount[] = [];
     for (const rule of rules) counts.push(await nameBlocks(this.encoder, rule, (await this.made(rule)).count));

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { UserError } from '../../src/base/errors.ts';
+import { thousands } from '../../src/base/text.ts';
 import { program } from '../../src/cli/program.ts';
 import { Database, literal } from '../../src/sql/duckdb.ts';
 
@@ -136,6 +137,26 @@ describe('link chart', () => {
     link('chart', 'waterfall', '--pairs', 'pairs.parquet', ...words, '--out', 'four.svg');
     link('chart', 'waterfall', '--pairs', 'five.parquet', ...words, '--out', 'five.svg');
     expect(textsOf('five.svg').map((text) => text.replace('five.parquet', 'pairs.parquet'))).toEqual(textsOf('four.svg'));
+  });
+
+  test('blocking counts what a rule’s condition leaves, and names the value of a block', async () => {
+    const model = JSON.parse(readFileSync(at('model.json'), 'utf8')) as object;
+    const rules = ['l.zip = r.zip', 'l.city = r.city and abs(l.birth_year - r.birth_year) <= 1'];
+    writeFileSync(at('rules.json'), JSON.stringify({ ...model, blocking_rules_to_generate_predictions: rules }));
+    expect(link('chart', 'blocking', '--in', people, '--settings', 'rules.json', '--out', 'rules.svg')).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    const count = (where: string) =>
+      db.value<number>(`select count(*) from ${literal(people)} l join ${literal(people)} r on l.record_id < r.record_id and ${where}`);
+    const [first, second, added] = [
+      await count(rules[0]!),
+      await count(rules[1]!),
+      await count(`${rules[1]} and not coalesce(${rules[0]}, false)`),
+    ];
+    const texts = textsOf('rules.svg');
+    expect(texts).toContain(`${thousands(second)} (${thousands(added)} new), ${thousands(first + added)} so far`);
+    expect(texts).toContain('rule 1: 00000');
   });
 
   test('the file’s name says what is written: PNG, or Vega-Lite with its theme', () => {

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import { thousands } from '../../base/text.ts';
-import { blockingCountsChart } from '../../charts/blocking-counts.ts';
+import { blockingCountsChart, type RuleBlocks } from '../../charts/blocking-counts.ts';
 import { completenessChart } from '../../charts/completeness.ts';
 import type { ChartSpec } from '../../charts/render.ts';
 import { requireColumns } from '../../sql/columns.ts';
@@ -30,9 +30,16 @@ export async function blockingOf(
   const counts = await linker.countPairs();
   const all = counts.reduce((sum, { pairs }) => sum + pairs, 0);
   const added = all <= mostWalked ? await linker.countNewPairs() : undefined;
-  const rules = counts.map((count, i) => (added ? { ...count, newPairs: added[i]! } : count));
+  const rules: RuleBlocks[] = [];
+  for (const [i, count] of counts.entries()) {
+    const rule = settings.blockingRules[i]!;
+    const pairs = added && rule.where ? (await linker.countNewPairs([rule]))[0]! : count.pairs;
+    rules.push({ ...count, pairs, ...(added ? { newPairs: added[i]! } : {}) });
+  }
   const from = `${thousands(linker.recordCount)} records of ${namesOf(files)}, rules of ${basename(settingsFile)}.`;
-  const note = added ? '' : ` Each rule by itself: with ${thousands(all)} pairs in all, those that several rules make were not told apart.`;
+  const note = added
+    ? ''
+    : ` Each rule by itself: with ${thousands(all)} pairs in all, those that several rules make, or a condition drops, were not told apart.`;
   return blockingCountsChart({ rules, source: `${from}${note}` });
 }
 
