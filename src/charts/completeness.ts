@@ -61,7 +61,7 @@ export function completenessChart({
     ...titleOver('How complete each column is', source, outline.gutter + across * (width + gap)),
     concat: sources.map(panel),
     columns: perRow,
-    spacing: { row: 30, column: gap },
+    spacing: { row: 64, column: gap },
     bounds: 'flush',
   } as unknown as ChartSpec;
 }
