@@ -12,7 +12,7 @@ import { distanceBound, jaroBound, jaroWinklerBound } from './bounds.ts';
 import { areNear, leastCosine, type Points } from './geo.ts';
 import { type Lists, sharedCount, someReach } from './lists.ts';
 import type { ByteTable } from './strings.ts';
-import { damerauLevenshtein, jaccard, jaccardBound, jaro, jaroWinkler, levenshtein } from './strings.ts';
+import { damerauLevenshtein, jaccard, jaccardBound, jaro, jaroWinkler, levenshtein, withinOneEdit } from './strings.ts';
 import { cosine, type Vectors } from './vectors.ts';
 
 /** A condition over columns of `KernelData`, by their places. `sql` is not decided here. */
@@ -259,7 +259,7 @@ function compileMeasure({ kind, left: one, right: other, limit }: Condition<Meas
 /** Whether two values are alike enough, asking the signatures first. */
 function reach(
   kind: Measure,
-  { presence, repeats }: Exclude<Dictionary, undefined>,
+  { table, presence, repeats }: Exclude<Dictionary, undefined>,
   limit: number,
   measure: (x: number, y: number) => number,
 ) {
@@ -269,6 +269,8 @@ function reach(
       return (kind === 'jaro' ? most : jaroWinklerBound(most, 4)) >= limit && measure(x, y) >= limit;
     };
   }
+  if (limit >= 1 && limit < 2)
+    return (x: number, y: number): boolean => x === y || withinOneEdit(table, x, y, kind === 'damerauLevenshtein');
   return (x: number, y: number): boolean =>
     x === y || (distanceBound(presence[x]!, repeats[x]!, presence[y]!, repeats[y]!) <= limit && measure(x, y) <= limit);
 }

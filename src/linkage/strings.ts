@@ -148,6 +148,27 @@ export function levenshtein(left: ByteTable, a: number, right: ByteTable, b: num
   return rowBefore[columns]!;
 }
 
+/** Whether one inserted, deleted or replaced byte (or, with `swaps`, one swap of neighbours) is enough: what lies between equal ends tells. */
+export function withinOneEdit({ bytes, offsets }: ByteTable, a: number, b: number, swaps: boolean): boolean {
+  let from = offsets[a]!;
+  let until = offsets[a + 1]!;
+  let otherFrom = offsets[b]!;
+  let otherUntil = offsets[b + 1]!;
+  const longer = until - from - (otherUntil - otherFrom);
+  if (longer > 1 || longer < -1) return false;
+  while (from < until && otherFrom < otherUntil && bytes[from] === bytes[otherFrom]) {
+    from += 1;
+    otherFrom += 1;
+  }
+  while (from < until && otherFrom < otherUntil && bytes[until - 1] === bytes[otherUntil - 1]) {
+    until -= 1;
+    otherUntil -= 1;
+  }
+  const [rows, columns] = [until - from, otherUntil - otherFrom];
+  if (rows <= 1 && columns <= 1) return true;
+  return swaps && rows === 2 && columns === 2 && bytes[from] === bytes[otherFrom + 1] && bytes[from + 1] === bytes[otherFrom];
+}
+
 let table = new Int32Array(64 * 64);
 const lastRow = new Int32Array(256);
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { distanceBound, jaroBound, jaroWinklerBound, presence, repeats } from '../../src/linkage/bounds.ts';
+import { jaroRow, settleUnlike } from '../../src/linkage/jaro-rows.ts';
 import {
   type ByteTable,
   damerauLevenshtein,
@@ -11,8 +12,15 @@ import {
   jaroWinkler,
   letterSets,
   levenshtein,
+  withinOneEdit,
 } from '../../src/linkage/strings.ts';
 import { Database } from '../../src/sql/duckdb.ts';
+
+function signaturesOf({ bytes, offsets }: ByteTable) {
+  const of = (sign: typeof presence) =>
+    Int32Array.from({ length: offsets.length - 1 }, (_, v) => sign(bytes, offsets[v]!, offsets[v + 1]!));
+  return { presence: of(presence), repeats: of(repeats) };
+}
 
 function bytesOf(values: readonly string[]): ByteTable {
   const parts = values.map((value) => new TextEncoder().encode(value));
@@ -86,6 +94,25 @@ describe('string measures', () => {
       );
       const table = bytesOf(all.flat());
       const sets = letterSets(table);
+      const row = jaroRow(table);
+      // Pairs as a batch: none that reaches a limit may be settled as unlike, at limits on both sides of 0.7, where a shared start begins to count.
+      const codes = Int32Array.from({ length: 2 * all.length }, (_, v) => v);
+      const [left, right] = [0, 1].map((side) => Int32Array.from(all, (_, n) => 2 * n + side)) as [Int32Array, Int32Array];
+      const signed = { table, ...signaturesOf(table) };
+      for (const [kind, exact] of [
+        ['jaro', theirs.j],
+        ['jaroWinkler', theirs.jw],
+      ] as const) {
+        for (const limit of [0.5, 0.7, 0.75, 0.8, 0.92]) {
+          const levels = new Uint8Array(all.length).fill(7);
+          settleUnlike(signed, codes, { kind, limit, from: 7, to: 3 })(left, right, all.length, levels);
+          expect(
+            all.filter((_, n) => levels[n] === 3 && exact[n]! >= limit),
+            `${kind} ${limit}`,
+          ).toEqual([]);
+          expect(levels.filter((level) => level === 3).length).toBeGreaterThan(1000);
+        }
+      }
       all.forEach((pair, n) => {
         const [a, b] = [2 * n, 2 * n + 1];
         const ours = [jaro(table, a, table, b), jaroWinkler(table, a, table, b), levenshtein(table, a, table, b)];
@@ -106,6 +133,12 @@ describe('string measures', () => {
         expect(jaroWinklerBound(atMost, 4)).toBeGreaterThanOrEqual(ours[1]!);
         expect(distanceBound(...words)).toBeLessThanOrEqual(theirs.dl[n]!);
         expect(distanceBound(...words)).toBeLessThanOrEqual(theirs.l[n]!);
+        expect(withinOneEdit(table, a, b, false)).toBe(theirs.l[n]! <= 1);
+        expect(withinOneEdit(table, a, b, true)).toBe(theirs.dl[n]! <= 1);
+        row.layOut(a);
+        expect(row.with(b, 0)).toBe(theirs.j[n]);
+        if (theirs.j[n]! >= 0.8) expect(row.with(b, 0.8)).toBe(theirs.j[n]);
+        else expect([0, theirs.j[n]]).toContain(row.with(b, 0.8));
       });
     });
   });
