@@ -80,6 +80,11 @@ export class Linker implements AsyncDisposable {
     return this.encoder.recordCount;
   }
 
+  /** View of the records with the number that pairs know them by as `__row`; there until the linker is closed. */
+  get records(): string {
+    return this.encoder.table;
+  }
+
   /**
    * Pairs each blocking rule looks at by itself, exact, before anything is compared, and its largest blocks with what their records share.
    * A rule's `where`, unless it takes the database to ask it, is not asked yet: `countNewPairs([rule])` says how many pairs it leaves.

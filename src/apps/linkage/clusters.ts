@@ -1,6 +1,6 @@
 import type { Candidates } from '../../linkage/candidates.ts';
 import { connectedComponents } from '../../linkage/cluster.ts';
-import type { LinkageSettings } from '../../linkage/settings.ts';
+import type { Linker } from '../../linkage/linker.ts';
 import { type Database, quote } from '../../sql/duckdb.ts';
 import { peopleTable } from './records.ts';
 
@@ -13,18 +13,24 @@ export type ClusterCounts = { readonly threshold: number; readonly clusters: num
  */
 export async function writeClusters(
   db: Database,
-  settings: LinkageSettings,
-  { pairs, recordCount, threshold }: { readonly pairs: Candidates; readonly recordCount: number; readonly threshold: number },
+  linker: Linker,
+  { pairs, threshold }: { readonly pairs: Candidates; readonly threshold: number },
   file: string,
 ): Promise<ClusterCounts> {
   const least = Math.log2(threshold / (1 - threshold));
   const keep = (_: number, p: number) => pairs.matchWeight[p]! >= least;
-  const cluster = connectedComponents(recordCount, pairs.left.filter(keep), pairs.right.filter(keep));
-  const source = settings.linkType === 'dedupe_only' ? undefined : settings.source!;
-  await writeMembership(db, { cluster, numbered: numberedPeople(settings.uniqueId, source), id: settings.uniqueId, source }, file);
-  const sizes = new Map<number, number>();
-  for (const one of cluster) sizes.set(one, (sizes.get(one) ?? 0) + 1);
-  return { threshold, clusters: sizes.size, linked: [...sizes.values()].filter((size) => size > 1).length };
+  const cluster = connectedComponents(linker.recordCount, pairs.left.filter(keep), pairs.right.filter(keep));
+  const { linkType, uniqueId: id, source } = linker.settings;
+  const numbered = `(select *, __row as row from ${linker.records})`;
+  await writeMembership(db, { cluster, numbered, id, source: linkType === 'dedupe_only' ? undefined : source! }, file);
+  const sizes = new Int32Array(cluster.length);
+  for (const one of cluster) sizes[one]! += 1;
+  const counts = { threshold, clusters: 0, linked: 0 };
+  for (const size of sizes) {
+    if (size > 0) counts.clusters += 1;
+    if (size > 1) counts.linked += 1;
+  }
+  return counts;
 }
 
 /** The loaded records with `row`, numbered in the order the linker numbers them, as SQL. */
@@ -48,14 +54,20 @@ export async function writeMembership(
   }: { readonly cluster: Int32Array; readonly numbered: string; readonly id: string; readonly source: string | undefined },
   file: string,
 ): Promise<void> {
+  const firstOf = new Int32Array(cluster.length).fill(-1);
+  const first = Int32Array.from(cluster, (one, row) => (firstOf[one]! < 0 ? (firstOf[one] = row) : firstOf[one]!));
   await db.createTable('__clusters', {
     row: { type: 'INTEGER', values: Int32Array.from(cluster, (_, row) => row) },
-    cluster: { type: 'INTEGER', values: cluster },
+    first: { type: 'INTEGER', values: first },
   });
-  const columns = (source ? [source, id] : [id]).map(quote).join(', ');
-  await db.writeParquet(
-    `select first(${recordName(id, source)}) over (partition by cluster order by row) as cluster_id, ${columns}
-     from __clusters join ${numbered} using (row) order by row`,
-    file,
+  const columns = (source ? [source, id] : [id]).map((name) => `member.${quote(name)}`).join(', ');
+  await db.run(
+    `create or replace temp table __membership as
+     select named.name as cluster_id, ${columns} from __clusters
+     join ${numbered} member on member.row = __clusters.row
+     join (select row, ${recordName(id, source)} as name from ${numbered}) named on named.row = __clusters.first
+     order by __clusters.row`,
   );
+  await db.writeTable('__membership', file);
+  await db.run('drop table __membership; drop table __clusters');
 }

@@ -52,10 +52,7 @@ export async function dedupe({ files, settingsFile, out, threshold, clusters, ..
   const counts = await writeFile(out, async (pairsFile) => {
     await linker.writePairs(pairs, pairsFile);
     if (clusters === undefined) return undefined;
-    const { recordCount } = linker;
-    return writeFile(clusters.file, (place) =>
-      writeClusters(db, linker.settings, { pairs, recordCount, threshold: clusters.threshold }, place),
-    );
+    return writeFile(clusters.file, (place) => writeClusters(db, linker, { pairs, threshold: clusters.threshold }, place));
   });
   return {
     records: linker.recordCount,
