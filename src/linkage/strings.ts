@@ -1,8 +1,8 @@
 // String measures on bytes, equal to DuckDB's to the last bit.
 //
 // Idea: values are compared as UTF-8 bytes that lie one after another in one array, so no text is made per pair. Jaro marks
-// shared characters inside a window; when the strings have at most 32 bytes the marks are bits of one word and a character
-// is looked up as a bit pattern of its places, not by a scan.
+// shared characters inside a window: the marks are bits of a word (of several beyond 32 bytes) and a character is looked up as
+// a bit pattern of its places, not by a scan.
 //
 //   jaro = (c/|a| + c/|b| + (c - t)/c) / 3    c shared within max(|a|,|b|)/2 - 1 places, t = floor(out of order / 2)
 //   jaroWinkler = jaro + 0.1 min(prefix, 4) (1 - jaro)    where jaro > 0.7, else jaro
@@ -10,7 +10,7 @@
 // Worked case: martha, marhta share 6, one swap: (1 + 1 + 5/6)/3 = 0.944; prefix 3: 0.944 + 0.3 * 0.056 = 0.961.
 // Levenshtein counts inserted, deleted, replaced bytes; Damerau-Levenshtein also swaps of neighbours, unrestricted (ca, abc = 2).
 // Jaccard counts different bytes: shared / (of a + of b - shared), from one set of 256 bits per value.
-// Cost: Jaro O(|b|) for short strings, else O(|a||b|); distances O(|a||b|) after equal ends are cut off.
+// Cost: Jaro O(|a| + |b|) up to 32 bytes, then O(|a| + |b||a| / 32); distances O(|a||b|) after equal ends are cut off.
 // Sources: Jaro 1989; Winkler 1990; Lowrance and Wagner 1975; bit marks as in Hyyrö's bit-parallel work, 2003.
 
 import { bitCount } from './bounds.ts';
@@ -76,34 +76,44 @@ function jaroShort(a: Uint8Array, aFrom: number, aLength: number, b: Uint8Array,
   return combine(shared, moved, aLength, bLength);
 }
 
-let flagsA = new Uint8Array(256);
-let flagsB = new Uint8Array(256);
+/** Bit i % 32 of word i / 32 of a byte's words says that the first value holds the byte at place i. */
+let longPlaces = new Int32Array(256 * 4);
+let longTaken = new Int32Array(4);
+let longShared = new Uint8Array(128);
 
+/** As `jaroShort`, over as many words as the first value needs. */
 function jaroLong(a: Uint8Array, aFrom: number, aLength: number, b: Uint8Array, bFrom: number, bLength: number): number {
   const bound = Math.max(0, (Math.max(aLength, bLength) >> 1) - 1);
-  if (flagsA.length < aLength) flagsA = new Uint8Array(2 * aLength);
-  if (flagsB.length < bLength) flagsB = new Uint8Array(2 * bLength);
-  flagsA.fill(0, 0, aLength);
-  flagsB.fill(0, 0, bLength);
+  const words = (aLength + 31) >> 5;
+  if (longTaken.length < words) {
+    longPlaces = new Int32Array(256 * 2 * words);
+    longTaken = new Int32Array(2 * words);
+  }
+  if (longShared.length < bLength) longShared = new Uint8Array(2 * bLength);
+  for (let i = 0; i < aLength; i++) longPlaces[a[aFrom + i]! * words + (i >> 5)]! |= 1 << (i & 31);
+  longTaken.fill(0, 0, words);
   let shared = 0;
   for (let j = 0; j < bLength; j++) {
-    const byte = b[bFrom + j];
+    const byte = b[bFrom + j]!;
+    const first = Math.max(0, j - bound);
     const last = Math.min(aLength - 1, j + bound);
-    for (let i = Math.max(0, j - bound); i <= last; i++) {
-      if (flagsA[i] === 0 && a[aFrom + i] === byte) {
-        flagsA[i] = flagsB[j] = 1;
-        shared += 1;
-        break;
-      }
+    for (let word = first >> 5; word <= last >> 5; word++) {
+      let free = longPlaces[byte * words + word]! & ~longTaken[word]!;
+      if (word === first >> 5) free &= -1 << (first & 31);
+      if (word === last >> 5) free &= -1 >>> (31 - (last & 31));
+      if (free === 0) continue;
+      longTaken[word]! |= free & -free;
+      longShared[shared++] = byte;
+      break;
     }
   }
   let moved = 0;
-  for (let j = 0, i = 0; j < bLength; j++) {
-    if (flagsB[j] === 0) continue;
-    while (flagsA[i] === 0) i += 1;
-    if (a[aFrom + i] !== b[bFrom + j]) moved += 1;
-    i += 1;
+  for (let word = 0, k = 0; word < words; word++) {
+    for (let rest = longTaken[word]!; rest !== 0; rest &= rest - 1) {
+      if (a[aFrom + 32 * word + 31 - Math.clz32(rest & -rest)] !== longShared[k++]) moved += 1;
+    }
   }
+  for (let i = 0; i < aLength; i++) longPlaces[a[aFrom + i]! * words + (i >> 5)] = 0;
   return combine(shared, moved, aLength, bLength);
 }
 
