@@ -34,15 +34,25 @@ export function leastCosine(atMostKm: number): number {
   return within;
 }
 
-/** Whether two places are that near; undefined where one is missing. */
-export function areNear({ sin, cos, longitude, scale, isSingle }: Points, left: number, right: number, least: number): boolean | undefined {
-  const [sinLeft, sinRight] = [sin[left]!, sin[right]!];
-  if (sinLeft === 2 || sinRight === 2) return undefined;
-  const along = sinLeft * sinRight;
-  const across = cos[left]! * cos[right]!;
-  if (along + Math.abs(across) < least) return false;
+/** Cosine of the angle between two places that are not missing; rounding may lift it above 1. */
+export function cosineBetween({ sin, cos, longitude, scale, isSingle }: Points, left: number, right: number): number {
   const gap = longitude[right]! - longitude[left]!;
   const radians = (isSingle ? Math.fround(gap) : gap / scale) * (Math.PI / 180);
-  // DuckDB holds NaN for more than 1, and Splink's SQL then takes 1.
-  return !(along + across * Math.cos(radians) < least);
+  return sin[left]! * sin[right]! + cos[left]! * cos[right]! * Math.cos(radians);
+}
+
+/** Says whether two places are that near; undefined where one is missing. `between` is `cosineBetween` of the points. */
+export function areNear(
+  { sin, cos }: Points,
+  least: number,
+  between: (left: number, right: number) => number,
+): (left: number, right: number) => boolean | undefined {
+  return (left, right) => {
+    const sinLeft = sin[left]!;
+    const sinRight = sin[right]!;
+    if (sinLeft === 2 || sinRight === 2) return undefined;
+    if (sinLeft * sinRight + Math.abs(cos[left]! * cos[right]!) < least) return false;
+    // DuckDB holds NaN for more than 1, and Splink's SQL then takes 1.
+    return !(between(left, right) < least);
+  };
 }

@@ -9,10 +9,10 @@
 // Cost: per pair a handful of array reads; a string measure only for pairs that the signature lets through.
 
 import { distanceBound, jaroBound, jaroWinklerBound } from './bounds.ts';
-import { areNear, leastCosine, type Points } from './geo.ts';
+import { areNear, cosineBetween, leastCosine, type Points } from './geo.ts';
 import { type Lists, sharedCount, someReach } from './lists.ts';
 import type { ByteTable } from './strings.ts';
-import { damerauLevenshtein, jaccard, jaccardBound, jaro, jaroWinkler, levenshtein, withinOneEdit } from './strings.ts';
+import { damerauLevenshtein, jaccard, jaccardBound, jaro, jaroWinkler, type LetterSets, levenshtein, withinOneEdit } from './strings.ts';
 import { cosine, type Vectors } from './vectors.ts';
 
 /** A condition over columns of `KernelData`, by their places. `sql` is not decided here. */
@@ -81,7 +81,7 @@ export type Dictionary =
       readonly presence: Int32Array;
       readonly repeats: Int32Array;
       /** For `jaccard`. */
-      readonly letters?: Int32Array;
+      readonly letters?: LetterSets;
     }
   | undefined;
 
@@ -130,8 +130,9 @@ function compile(condition: KernelCondition, data: KernelData, measures: Measure
       return compileDifference(condition, data);
     case 'distanceKm': {
       const points = data.points[condition.points]!;
-      const least = leastCosine(condition.limit);
-      return (left, right) => answer(areNear(points, left, right, least));
+      const between = once(measures, `distance ${condition.points}`, (left, right) => cosineBetween(points, left, right));
+      const near = areNear(points, leastCosine(condition.limit), between);
+      return (left, right) => answer(near(left, right));
     }
     case 'holds': {
       const truths = data.numbers[condition.column]!;
@@ -183,11 +184,19 @@ function compile(condition: KernelCondition, data: KernelData, measures: Measure
 const answer = (is: boolean | undefined): Answer => (is === undefined ? 0 : is ? 1 : -1);
 
 function compileDifference({ kind, left: one, right: other, limit, scale, isSingle }: NumberCondition, data: KernelData): Test {
-  const [a, b] = [data.numbers[one]!, data.numbers[other]!];
+  const a = data.numbers[one]!;
+  const b = data.numbers[other]!;
+  if (kind === 'difference' && scale === 1 && !isSingle) {
+    return (left, right) => {
+      const gap = Math.abs(a[left]! - b[right]!);
+      return gap <= limit ? 1 : gap > limit || !(Number.isNaN(a[left]!) || Number.isNaN(b[right]!)) ? -1 : 0;
+    };
+  }
   const inSingle = isSingle ? Math.fround : (value: number) => value;
   const bound = inSingle(limit);
   return (left, right) => {
-    const [x, y] = [a[left]!, b[right]!];
+    const x = a[left]!;
+    const y = b[right]!;
     if (Number.isNaN(x) || Number.isNaN(y)) return 0;
     const gap = inSingle(Math.abs(x - y)) / scale;
     return (kind === 'difference' ? gap <= bound : inSingle(gap / (Math.max(x, y) / scale)) < bound) ? 1 : -1;
@@ -204,14 +213,16 @@ function compileShared(condition: Condition<'arrayIntersect' | 'arraySubset'>, d
   if (condition.kind === 'arrayIntersect') {
     const { limit } = condition;
     return (left, right) => {
-      if (lengths[left]! < 0) return 0;
-      const shorter = Math.max(0, Math.min(lengths[left]!, otherLengths[right]!));
+      const one = lengths[left]!;
+      if (one < 0) return 0;
+      const shorter = Math.max(0, Math.min(one, otherLengths[right]!));
       return shorter >= limit && shared(left, right) >= limit ? 1 : -1;
     };
   }
   const { emptyIsSubset } = condition;
   return (left, right) => {
-    const [one, other] = [lengths[left]!, otherLengths[right]!];
+    const one = lengths[left]!;
+    const other = otherLengths[right]!;
     if (!emptyIsSubset && (one === 0 || other === 0)) return -1;
     if (one < 0) return 0;
     return shared(left, right) === (other < 0 ? one : Math.min(one, other)) ? 1 : -1;
@@ -239,7 +250,8 @@ function compileJaccard({ left: one, right: other, limit }: Condition<'jaccard'>
   const sets = data.dictionaries[data.dictionaryOf[one]!]!.letters!;
   const similarity = once(measures, `jaccard ${one} ${other}`, (x, y) => jaccard(sets, x, y));
   return (left, right) => {
-    const [x, y] = [a[left]!, b[right]!];
+    const x = a[left]!;
+    const y = b[right]!;
     if (x < 0 || y < 0) return 0;
     return jaccardBound(sets, x, y) >= limit && similarity(x, y) >= limit ? 1 : -1;
   };
@@ -288,7 +300,11 @@ function once(measures: Measures, key: string, run: (x: number, y: number) => nu
   const known = measures.get(key);
   if (known) return known;
   const measure = (x: number, y: number) => {
-    if (x !== lastX || y !== lastY) [lastX, lastY, last] = [x, y, run(x, y)];
+    if (x !== lastX || y !== lastY) {
+      last = run(x, y);
+      lastX = x;
+      lastY = y;
+    }
     return last;
   };
   measures.set(key, measure);

@@ -20,8 +20,10 @@ export type Lists = {
 /** How many different values are in both lists. */
 export function sharedCount(a: Lists, left: number, b: Lists, right: number): number {
   if ((a.bits[left]! & b.bits[right]!) === 0) return 0;
-  const [x, y] = [a.items, b.items];
-  const [leftEnd, rightEnd] = [a.starts[left + 1]!, b.starts[right + 1]!];
+  const x = a.items;
+  const y = b.items;
+  const leftEnd = a.starts[left + 1]!;
+  const rightEnd = b.starts[right + 1]!;
   let i = a.starts[left]!;
   let j = b.starts[right]!;
   let shared = 0;
@@ -42,10 +44,14 @@ export function someReach(
   right: number,
   reaches: (x: number, y: number) => boolean,
 ): boolean | undefined {
-  const [leftEnd, rightFrom, rightEnd] = [a.starts[left + 1]!, b.starts[right]!, b.starts[right + 1]!];
-  if (a.starts[left]! === leftEnd || rightFrom === rightEnd) return undefined;
-  for (let i = a.starts[left]!; i < leftEnd; i++) {
-    for (let j = rightFrom; j < rightEnd; j++) if (reaches(a.items[i]!, b.items[j]!)) return true;
+  const leftFrom = a.starts[left]!;
+  const leftEnd = a.starts[left + 1]!;
+  const rightFrom = b.starts[right]!;
+  const rightEnd = b.starts[right + 1]!;
+  if (leftFrom === leftEnd || rightFrom === rightEnd) return undefined;
+  for (let i = leftFrom; i < leftEnd; i++) {
+    const x = a.items[i]!;
+    for (let j = rightFrom; j < rightEnd; j++) if (reaches(x, b.items[j]!)) return true;
   }
   return false;
 }

@@ -238,34 +238,37 @@ export function damerauLevenshtein(left: ByteTable, a: number, right: ByteTable,
   return table[(rows + 1) * width + columns + 1]!;
 }
 
-/** Words a value takes in `letterSets`: how many different bytes it has, then a bit for each. */
-const setWidth = 9;
+/** The different bytes of values: value v has `words[width * v]` of them, a bit for each in the words after that. */
+export type LetterSets = { readonly words: Int32Array; readonly width: number };
 
-/** The different bytes of every value, for `jaccard`. */
-export function letterSets({ bytes, offsets }: ByteTable): Int32Array {
+/** The different bytes of every value, for `jaccard`; words for bytes that no value has are left out (plain English needs three). */
+export function letterSets({ bytes, offsets }: ByteTable): LetterSets {
   const count = offsets.length - 1;
-  const sets = new Int32Array(new SharedArrayBuffer(4 * setWidth * count));
+  const places = new Int32Array(8);
+  for (let i = 0; i < offsets[count]!; i++) places[bytes[i]! >> 5] = 1;
+  let width = 1;
+  for (let group = 0; group < 8; group++) if (places[group] === 1) places[group] = width++;
+  const words = new Int32Array(new SharedArrayBuffer(4 * width * count));
   for (let value = 0; value < count; value++) {
-    const at = setWidth * value;
-    for (let i = offsets[value]!; i < offsets[value + 1]!; i++) sets[at + 1 + (bytes[i]! >> 5)]! |= 1 << (bytes[i]! & 31);
-    for (let word = 1; word < setWidth; word++) sets[at]! += bitCount(sets[at + word]!);
+    const at = width * value;
+    for (let i = offsets[value]!; i < offsets[value + 1]!; i++) words[at + places[bytes[i]! >> 5]!]! |= 1 << (bytes[i]! & 31);
+    for (let word = 1; word < width; word++) words[at]! += bitCount(words[at + word]!);
   }
-  return sets;
+  return { words, width };
 }
 
 /** Jaccard similarity of two values, 0 to 1: shared different bytes by all different bytes. DuckDB refuses empty text; here it shares nothing. */
-export function jaccard(sets: Int32Array, a: number, b: number): number {
-  const [x, y] = [setWidth * a, setWidth * b];
+export function jaccard({ words, width }: LetterSets, a: number, b: number): number {
+  const x = width * a;
+  const y = width * b;
   let shared = 0;
-  for (let word = 1; word < setWidth; word++) {
-    const both = sets[x + word]! & sets[y + word]!;
-    if (both !== 0) shared += bitCount(both);
-  }
-  return shared === 0 ? 0 : shared / (sets[x]! + sets[y]! - shared);
+  for (let word = 1; word < width; word++) shared += bitCount(words[x + word]! & words[y + word]!);
+  return shared === 0 ? 0 : shared / (words[x]! + words[y]! - shared);
 }
 
 /** Jaccard similarity at most, from how many different bytes the two values have. */
-export function jaccardBound(sets: Int32Array, a: number, b: number): number {
-  const [x, y] = [sets[setWidth * a]!, sets[setWidth * b]!];
+export function jaccardBound({ words, width }: LetterSets, a: number, b: number): number {
+  const x = words[width * a]!;
+  const y = words[width * b]!;
   return x === 0 || y === 0 ? 0 : Math.min(x, y) / Math.max(x, y);
 }

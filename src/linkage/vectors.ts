@@ -22,9 +22,11 @@ export function cosine(a: Vectors, left: number, b: Vectors, right: number): num
   const from = a.starts[left]!;
   const otherFrom = b.starts[right]!;
   const length = a.starts[left + 1]! - from;
-  const [squares, otherSquares] = [a.squares[left]!, b.squares[right]!];
+  const squares = a.squares[left]!;
+  const otherSquares = b.squares[right]!;
   if (length === 0 || length !== b.starts[right + 1]! - otherFrom || squares === -1 || otherSquares === -1) return Number.NaN;
-  const [x, y] = [a.values, b.values];
+  const x = a.values;
+  const y = b.values;
   let sum = 0;
   let similarity: number;
   if (a.isSingle) {
