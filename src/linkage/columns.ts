@@ -38,9 +38,12 @@ export async function readNumbers(encoder: Encoder, expression: string, { scale,
   return values;
 }
 
-/** A condition over one record: 1 true, 0 false, NaN unknown. */
+/**
+ * A condition over one record: 1 true, 0 false, NaN unknown. Unknown too where it cannot be evaluated: in SQL an earlier level may keep such
+ * records from it.
+ */
 export function readTruths(encoder: Encoder, expression: string): Promise<Float64Array> {
-  return readNumbers(encoder, `cast((${expression}) as boolean)`, { isSingle: false, scale: 1, isDate: false });
+  return readNumbers(encoder, `cast(try(${expression}) as boolean)`, { isSingle: false, scale: 1, isDate: false });
 }
 
 /** Two columns of lists over one dictionary of their values (the same column twice: read once); `use` may read the dictionary before it goes. */

@@ -5,7 +5,7 @@ import { arithmeticOf, readLists, readNumbers, readPoints, readTruths, readVecto
 import type { Codes, Encoder } from './encode.ts';
 import { shared } from './encode.ts';
 import type { Dictionary, Frequency, KernelComparison, KernelCondition, KernelData } from './kernel.ts';
-import { type Comparison, type Condition, type LinkageSettings, needsSql } from './settings.ts';
+import { type Comparison, type Condition, conditionExpressions, type LinkageSettings, needsSql } from './settings.ts';
 import { normaliseExpression } from './sql-text.ts';
 import { letterSets } from './strings.ts';
 import { termFrequencies } from './term-frequency.ts';
@@ -19,12 +19,20 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
   const points = keyed<KernelData['points'][number]>();
   const measured = new Set<string>();
   const lettered = new Set<string>();
-  const nearLists = new Set(pairwiseLists(settings));
+  const all = settings.comparisons.flatMap(({ levels }) => levels.flatMap(({ condition }) => partsOf(condition)));
+  const nearLists = new Set(all.filter(({ kind }) => kind === 'pairwise').map((one) => sidesOf(one).join(' ')));
+  const coded = new Set([
+    ...all.filter(({ kind }) => codedKinds.has(kind)).flatMap(sidesOf),
+    ...settings.comparisons.flatMap(({ levels }) =>
+      levels.flatMap(({ termFrequency }) => (termFrequency ? [normaliseExpression(termFrequency.column)] : [])),
+    ),
+  ]);
 
   const codeColumn = (expression: string) => {
     const key = normaliseExpression(expression);
     return codes.place(key, () => encoder.codes(key));
   };
+  const truthColumn = (key: string) => numbers.place(`${key} holds`, () => readTruths(encoder, key));
   const listColumns = ({ column, other = column }: { readonly column: string; readonly other?: string }) => {
     const [left, right] = [normaliseExpression(column), normaliseExpression(other)];
     const key = `${left} ${right}`;
@@ -59,13 +67,15 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
         return { kind: condition.kind, conditions: await inOrder(condition.conditions, translate) };
       case 'not':
         return { kind: 'not', condition: await translate(condition.condition) };
-      case 'null':
-        return { kind: 'null', column: await codeColumn(condition.column) };
-      case 'holds': {
+      case 'null': {
         const key = normaliseExpression(condition.column);
-        const column = await numbers.place(`${key} holds`, () => readTruths(encoder, key));
-        return { kind: 'holds', side: condition.side, column };
+        if (coded.has(key)) return { kind: 'null', column: await codeColumn(key) };
+        // Lists, arrays and coordinates need no dictionary to be missing.
+        const column = await truthColumn(`(${key}) is null`);
+        return { kind: 'or', conditions: (['left', 'right'] as const).map((side) => ({ kind: 'holds', side, column })) };
       }
+      case 'holds':
+        return { kind: 'holds', side: condition.side, column: await truthColumn(normaliseExpression(condition.column)) };
       case 'difference':
         return await difference('difference', condition, condition.atMost);
       case 'percentageDifference':
@@ -155,16 +165,23 @@ function limitOf(condition: { readonly atLeast: number } | { readonly atMost: nu
   return 'atLeast' in condition ? condition.atLeast : condition.atMost;
 }
 
-/** Keys of the lists whose values are measured as text. */
-function pairwiseLists({ comparisons }: LinkageSettings): string[] {
-  const keys = (condition: Condition): string[] => {
-    if (condition.kind === 'and' || condition.kind === 'or') return condition.conditions.flatMap(keys);
-    if (condition.kind === 'not') return keys(condition.condition);
-    if (condition.kind !== 'pairwise') return [];
-    return [`${normaliseExpression(condition.column)} ${normaliseExpression(condition.other ?? condition.column)}`];
-  };
-  return comparisons.flatMap(({ levels }) => levels.flatMap(({ condition }) => keys(condition)));
+const codedKinds: ReadonlySet<Condition['kind']> = new Set([
+  'exact',
+  'jaroWinkler',
+  'jaro',
+  'jaccard',
+  'levenshtein',
+  'damerauLevenshtein',
+]);
+
+/** The conditions that and, or and not put together. */
+function partsOf(condition: Condition): Condition[] {
+  if (condition.kind === 'and' || condition.kind === 'or') return condition.conditions.flatMap(partsOf);
+  return condition.kind === 'not' ? partsOf(condition.condition) : [condition];
 }
+
+/** Expressions of the left and of the right record. */
+const sidesOf = (condition: Condition) => conditionExpressions(condition).map(normaliseExpression);
 
 /** Awaits one after the other: columns get their places in order of appearance, whatever the timing. */
 async function inOrder<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
