@@ -2,7 +2,7 @@
 //
 // Idea: bit i of `places[byte]` says that the first value holds the byte at place i. Within a batch the left record stays the same for many
 // pairs, so laying it out (and clearing it again) is paid once for all of them. Same greedy matching and the same sums as `jaro` in strings.ts,
-// which takes over beyond 32 bytes.
+// which takes over beyond 64 bytes.
 //
 // Before that, two whole numbers a value (bounds.ts) and the first four bytes say whether the lowest limit can be reached at all:
 //
@@ -24,46 +24,88 @@ export type JaroRow = {
 
 /** One table's values against each other. A row holds what was laid out until the next. */
 export function jaroRow({ bytes, offsets }: ByteTable): JaroRow {
-  const places = new Int32Array(256);
   const whole: ByteTable = { bytes, offsets };
+  // Places 0 to 31 and 32 to 63 of each byte.
+  const low = new Int32Array(256);
+  const high = new Int32Array(256);
   let value = -1;
   let from = 0;
   let length = 0;
+
+  const short = (otherFrom: number, otherLength: number, least: number): number => {
+    const bound = Math.max(0, (Math.max(length, otherLength) >> 1) - 1);
+    let taken = 0;
+    let shared = 0;
+    let moved = 0;
+    let matched = 0;
+    // The window of places that place j of the other may meet: it grows while j <= bound, then slides.
+    let window = bound >= 31 ? -1 : (1 << (bound + 1)) - 1;
+    for (let j = 0; j < otherLength; j++) {
+      const free = low[bytes[otherFrom + j]!]! & window & ~taken;
+      if (free !== 0) {
+        taken |= free & -free;
+        matched |= 1 << j;
+        shared += 1;
+      }
+      window = j < bound ? (window << 1) | 1 : window << 1;
+    }
+    if (shared === 0 || (shared / length + shared / otherLength + 1) / 3 < least - 1e-12) return 0;
+    for (let restA = taken, restB = matched; restB !== 0; restB &= restB - 1) {
+      const place = restA & -restA;
+      if ((low[bytes[otherFrom + 31 - Math.clz32(restB & -restB)]!]! & place) === 0) moved += 1;
+      restA ^= place;
+    }
+    return (shared / length + shared / otherLength + (shared - (moved >> 1)) / shared) / 3;
+  };
+
+  /** The same on two words of places. */
+  const middling = (otherFrom: number, otherLength: number, least: number): number => {
+    const bound = Math.max(0, (Math.max(length, otherLength) >> 1) - 1);
+    let takenLow = 0;
+    let takenHigh = 0;
+    let shared = 0;
+    for (let j = 0; j < otherLength; j++) {
+      const byte = bytes[otherFrom + j]!;
+      const first = Math.max(0, j - bound);
+      const last = Math.min(63, j + bound);
+      const freeLow = low[byte]! & ~takenLow & (first < 32 ? -1 << first : 0) & (last >= 31 ? -1 : (1 << (last + 1)) - 1);
+      const freeHigh =
+        freeLow !== 0 || last < 32
+          ? 0
+          : high[byte]! & ~takenHigh & (first <= 32 ? -1 : -1 << (first - 32)) & (last >= 63 ? -1 : (1 << (last - 31)) - 1);
+      if (freeLow !== 0) takenLow |= freeLow & -freeLow;
+      else if (freeHigh !== 0) takenHigh |= freeHigh & -freeHigh;
+      else continue;
+      met[shared++] = byte;
+    }
+    if (shared === 0 || (shared / length + shared / otherLength + 1) / 3 < least - 1e-12) return 0;
+    let moved = 0;
+    let k = 0;
+    for (let rest = takenLow; rest !== 0; rest &= rest - 1) if ((low[met[k++]!]! & rest & -rest) === 0) moved += 1;
+    for (let rest = takenHigh; rest !== 0; rest &= rest - 1) if ((high[met[k++]!]! & rest & -rest) === 0) moved += 1;
+    return (shared / length + shared / otherLength + (shared - (moved >> 1)) / shared) / 3;
+  };
+  const met = new Uint8Array(64);
+
   return {
     layOut: (next) => {
-      if (length <= 32) for (let i = 0; i < length; i++) places[bytes[from + i]!] = 0;
+      if (length <= 64) {
+        for (let i = 0; i < length; i++) low[bytes[from + i]!] = high[bytes[from + i]!] = 0;
+      }
       value = next;
       from = offsets[next]!;
       length = offsets[next + 1]! - from;
-      if (length <= 32) for (let i = 0; i < length; i++) places[bytes[from + i]!]! |= 1 << i;
+      if (length > 64) return;
+      for (let i = 0; i < Math.min(32, length); i++) low[bytes[from + i]!]! |= 1 << i;
+      for (let i = 32; i < length; i++) high[bytes[from + i]!]! |= 1 << (i - 32);
     },
     with: (other, least) => {
       const otherFrom = offsets[other]!;
       const otherLength = offsets[other + 1]! - otherFrom;
-      if (length > 32 || otherLength > 32 || length === 0 || otherLength === 0) return jaro(whole, value, whole, other);
-      const bound = Math.max(0, (Math.max(length, otherLength) >> 1) - 1);
-      let taken = 0;
-      let shared = 0;
-      let moved = 0;
-      let matched = 0;
-      // The window of places that place j of the other may meet: it grows while j <= bound, then slides.
-      let window = bound >= 31 ? -1 : (1 << (bound + 1)) - 1;
-      for (let j = 0; j < otherLength; j++) {
-        const free = places[bytes[otherFrom + j]!]! & window & ~taken;
-        if (free !== 0) {
-          taken |= free & -free;
-          matched |= 1 << j;
-          shared += 1;
-        }
-        window = j < bound ? (window << 1) | 1 : window << 1;
-      }
-      if (shared === 0 || (shared / length + shared / otherLength + 1) / 3 < least - 1e-12) return 0;
-      for (let restA = taken, restB = matched; restB !== 0; restB &= restB - 1) {
-        const place = restA & -restA;
-        if ((places[bytes[otherFrom + 31 - Math.clz32(restB & -restB)]!]! & place) === 0) moved += 1;
-        restA ^= place;
-      }
-      return (shared / length + shared / otherLength + (shared - (moved >> 1)) / shared) / 3;
+      if (length === 0 || otherLength === 0) return 0;
+      if (length <= 32 && otherLength <= 32) return short(otherFrom, otherLength, least);
+      if (length <= 64 && otherLength <= 64) return middling(otherFrom, otherLength, least);
+      return jaro(whole, value, whole, other);
     },
   };
 }

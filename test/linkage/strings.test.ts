@@ -68,6 +68,7 @@ describe('string measures', () => {
     const word = fc.oneof(
       fc.string({ unit: letters, maxLength: 12 }),
       fc.string({ unit: letters, minLength: 20, maxLength: 80 }),
+      fc.string({ unit: letters, minLength: 60, maxLength: 66 }),
       fc.string({ maxLength: 10 }).map((text) => text.replaceAll('\u0000', '')),
     );
 
