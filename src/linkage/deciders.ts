@@ -10,8 +10,9 @@
 // Worked case: last_name, levels null, equal, jaroWinkler 0.92, 0.8, else; pair Smith/Garcia: codes differ; 1 of 5 letters shared, so
 // 0.8 is out of reach: else, without a look at the text.
 
-import { jaroRow, neededJaro, raisedByStart, settleUnlike } from './jaro-rows.ts';
+import { jaroRow, raisedByStart } from './jaro.ts';
 import { compileLevelsFrom, type KernelComparison, type KernelData } from './kernel.ts';
+import { neededJaro, settleUnlike } from './unlike.ts';
 
 /** Level of a pair that is not settled yet. */
 export const open = 255;

@@ -10,9 +10,9 @@
 
 import { distanceBound, jaroBound, jaroWinklerBound } from './bounds.ts';
 import { areNear, cosineBetween, leastCosine, type Points } from './geo.ts';
+import { jaroSimilarity } from './jaro.ts';
 import { type Lists, sharedCount, someReach } from './lists.ts';
-import type { ByteTable } from './strings.ts';
-import { damerauLevenshtein, jaccard, jaccardBound, jaro, jaroWinkler, type LetterSets, levenshtein, withinOneEdit } from './strings.ts';
+import { type ByteTable, damerauLevenshtein, jaccard, jaccardBound, type LetterSets, levenshtein, withinOneEdit } from './strings.ts';
 import { cosine, type Vectors } from './vectors.ts';
 
 /** A condition over columns of `KernelData`, by their places. `sql` is not decided here. */
@@ -287,11 +287,10 @@ function reach(
     x === y || (distanceBound(presence[x]!, repeats[x]!, presence[y]!, repeats[y]!) <= limit && measure(x, y) <= limit);
 }
 
-const measureFunctions = { jaro, jaroWinkler, levenshtein, damerauLevenshtein };
-
-function measureOf(kind: Measure, { table }: Exclude<Dictionary, undefined>) {
-  const run = measureFunctions[kind];
-  return (x: number, y: number) => run(table, x, table, y);
+function measureOf(kind: Measure, { table }: Exclude<Dictionary, undefined>): (x: number, y: number) => number {
+  if (kind === 'jaro' || kind === 'jaroWinkler') return jaroSimilarity(table, kind);
+  const run = kind === 'levenshtein' ? levenshtein : damerauLevenshtein;
+  return (x, y) => run(table, x, table, y);
 }
 
 /** One measure for all levels that ask for it, which remembers the last pair it was asked about. */

@@ -2,18 +2,17 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { distanceBound, jaroBound, jaroWinklerBound, presence, repeats } from '../../src/linkage/bounds.ts';
-import { jaroRow, settleUnlike } from '../../src/linkage/jaro-rows.ts';
+import { jaroRow, jaroSimilarity } from '../../src/linkage/jaro.ts';
 import {
   type ByteTable,
   damerauLevenshtein,
   jaccard,
   jaccardBound,
-  jaro,
-  jaroWinkler,
   letterSets,
   levenshtein,
   withinOneEdit,
 } from '../../src/linkage/strings.ts';
+import { settleUnlike } from '../../src/linkage/unlike.ts';
 import { Database } from '../../src/sql/duckdb.ts';
 
 function signaturesOf({ bytes, offsets }: ByteTable) {
@@ -42,9 +41,9 @@ describe('string measures', () => {
     ['', 'abc', 0, 3, 3],
     ['same', 'same', 1, 0, 0],
     ['é', 'e', 0, 2, 2],
-  ])('%s against %s', (a, b, similarity, edits, editsWithSwaps) => {
+  ])('%s against %s', (a, b, alike, edits, editsWithSwaps) => {
     const table = bytesOf([a, b]);
-    expect(jaroWinkler(table, 0, table, 1)).toBeCloseTo(similarity, 12);
+    expect(jaroSimilarity(table, 'jaroWinkler')(0, 1)).toBeCloseTo(alike, 12);
     expect(levenshtein(table, 0, table, 1)).toBe(edits);
     expect(damerauLevenshtein(table, 0, table, 1)).toBe(editsWithSwaps);
   });
@@ -96,6 +95,7 @@ describe('string measures', () => {
       const table = bytesOf(all.flat());
       const sets = letterSets(table);
       const row = jaroRow(table);
+      const [jaro, jaroWinkler] = [jaroSimilarity(table, 'jaro'), jaroSimilarity(table, 'jaroWinkler')];
       // Pairs as a batch: none that reaches a limit may be settled as unlike, at limits on both sides of 0.7, where a shared start begins to count.
       const codes = Int32Array.from({ length: 2 * all.length }, (_, v) => v);
       const [left, right] = [0, 1].map((side) => Int32Array.from(all, (_, n) => 2 * n + side)) as [Int32Array, Int32Array];
@@ -116,7 +116,7 @@ describe('string measures', () => {
       }
       all.forEach((pair, n) => {
         const [a, b] = [2 * n, 2 * n + 1];
-        const ours = [jaro(table, a, table, b), jaroWinkler(table, a, table, b), levenshtein(table, a, table, b)];
+        const ours = [jaro(a, b), jaroWinkler(a, b), levenshtein(table, a, table, b)];
         expect([...ours, damerauLevenshtein(table, a, table, b)], JSON.stringify(pair)).toEqual([
           theirs.j[n],
           theirs.jw[n],
