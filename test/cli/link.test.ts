@@ -232,6 +232,18 @@ describe('the steps of link', () => {
         words: ['evaluate', '--clusters', 'c.parquet', '--in', people, '--labels', 'ssn'],
         says: /^1,220 labelled records .*\npairs +0\.\d{4} +0\.\d{4}/s,
       },
+      {
+        words: ['evaluate', '--pairs', 'p.parquet', '--id', 'record_id', '--in', people, '--labels', 'ssn'],
+        says: /^\d+ labelled pairs in the file; \d+ of 668 true pairs .*\n +0 +0\.500000 +\d+ .*\nBest F1 0\.\d{4} at match weight/s,
+      },
+      {
+        words: ['cluster', '--in', 'p.parquet', '--threshold', '0.9', '--id', 'record_id', '--out', 'mean.parquet', '--method', 'mean'],
+        says: /clusters at 0\.9: mean\.parquet(\n[\d,]+ pairs inside clusters are not in the file: each counted against its cluster)?$/,
+      },
+      {
+        words: ['train', '--in', people, '--settings', untrained, '--out', 'labelled.json', '--labels', 'ssn'],
+        says: /\n {2}m from labels: 668 pairs\n/,
+      },
     ];
     for (const { words, says } of steps) {
       const { status, stdout, stderr } = link(...words);

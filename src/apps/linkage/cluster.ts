@@ -5,7 +5,7 @@ import { bestLinks } from '../../linkage/best-links.ts';
 import { connectedComponents, meanLinkage } from '../../linkage/cluster.ts';
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, literal, quote, readingFile } from '../../sql/duckdb.ts';
-import { recordName, writeMembership } from './clusters.ts';
+import { recordName, sourceOfPairs, writeMembership } from './clusters.ts';
 import { loadTable, refuseSamePlace } from './input.ts';
 import { openStore } from './session.ts';
 
@@ -15,7 +15,7 @@ export type ClusterOptions = {
   readonly out: string;
   /** Match probability from which a pair joins two records. */
   readonly threshold: number;
-  /** Id column without its `_l` or `_r`; with the source column where ids repeat from source to source. */
+  /** Id column without its `_l` or `_r`; with the source column (`source_dataset` where the pairs have it) where there are sources. */
   readonly id: string;
   readonly source?: string | undefined;
   /** Any chain of pairs joins; mutual best links; clusters by the mean of all pairs between them. */
@@ -42,12 +42,13 @@ type Links = { readonly left: Int32Array; readonly right: Int32Array; readonly p
  * `linkage.cluster` for options that do not go together, or a source that is not in the file
  */
 export async function cluster(options: ClusterOptions): Promise<ClusterResult> {
-  const { pairsFile, out, threshold, id, source, method = 'components', duplicateFree, ties } = options;
-  checkOptions(options);
+  const { pairsFile, out, threshold, id, method = 'components', duplicateFree, ties } = options;
   refuseSamePlace([pairsFile], [out]);
   await using db = await openStore({});
   await loadTable(db, pairsFile, 'pairs');
   const names = (await db.describe('pairs')).map(({ name }) => name);
+  const source = sourceOfPairs(options.source, names);
+  checkOptions({ ...options, source });
   const keys = [...(source ? [source] : []), id];
   const sided = keys.flatMap((key) => [`${key}_l`, `${key}_r`]);
   const hint = '--id names the id column without _l';

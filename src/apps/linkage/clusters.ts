@@ -33,6 +33,11 @@ export async function writeClusters(
   return counts;
 }
 
+/** The source column of a file of pairs: the one named, else Splink's own where the pairs have it. Without it, ids of two sources would be one. */
+export function sourceOfPairs(named: string | undefined, columns: readonly string[]): string | undefined {
+  return named ?? (['source_dataset_l', 'source_dataset_r'].every((name) => columns.includes(name)) ? 'source_dataset' : undefined);
+}
+
 /** The loaded records with `row`, numbered in the order the linker numbers them, as SQL. */
 export function numberedPeople(id: string, source: string | undefined): string {
   return `(select *, row_number() over (order by ${recordName(id, source)}) - 1 as row from ${peopleTable})`;

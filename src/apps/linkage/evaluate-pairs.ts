@@ -18,7 +18,6 @@ import {
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, quote, readingFile } from '../../sql/duckdb.ts';
 import { recordName } from './clusters.ts';
-import { loadTable } from './input.ts';
 import { peopleTable } from './records.ts';
 
 export type PairsInput = {
@@ -50,7 +49,7 @@ export type PairsEvaluation = {
 };
 
 /**
- * Scores a file of pairs against the labels of the loaded records.
+ * Scores the table `pairs`, loaded from a file, against the labels of the loaded records.
  *
  * @throws UserError `evaluation.column`, `evaluation.ids`, `evaluation.labels`
  */
@@ -58,7 +57,6 @@ export async function evaluatePairs(
   db: Database,
   { pairsFile, labels, id, source, linkOnly, weightStep }: PairsInput,
 ): Promise<PairsEvaluation> {
-  await loadTable(db, pairsFile, 'pairs');
   const keys = [...(source ? [source] : []), id];
   const part = { part: 'evaluate', code: 'evaluation.column' };
   const names = async (table: string) => (await db.describe(table)).map(({ name }) => name);

@@ -4,6 +4,7 @@ import { type ClusterMetrics, clusterMetrics } from '../../evaluation/clusters.t
 import { type Pairwise, pairwiseFromClusters } from '../../evaluation/pairwise.ts';
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, quote } from '../../sql/duckdb.ts';
+import { sourceOfPairs } from './clusters.ts';
 import { evaluatePairs, type PairsEvaluation } from './evaluate-pairs.ts';
 import { loadTable } from './input.ts';
 import { loadFiles, peopleTable } from './records.ts';
@@ -18,7 +19,7 @@ export type EvaluateOptions = {
   readonly clustersFile?: string | undefined;
   /** Pairs as `dedupe` writes them. */
   readonly pairsFile?: string | undefined;
-  /** Id column of the pairs without its `_l` or `_r`, and the source column where ids repeat from source to source. */
+  /** Id column of the pairs without its `_l` or `_r`, and the source column (`source_dataset` where the pairs have it). */
   readonly id: string;
   readonly source?: string | undefined;
   /** Two records of one source are no pair to be found. */
@@ -50,16 +51,19 @@ export async function evaluate({
   clustersFile,
   pairsFile,
   id,
-  source,
   linkOnly,
   weightStep,
+  ...named
 }: EvaluateOptions): Promise<Evaluation> {
   if (!clustersFile && !pairsFile) {
     throw new UserError('evaluation.nothing', 'evaluate: nothing to score: name --clusters, --pairs or both');
   }
-  if (linkOnly && !source) throw new UserError('evaluation.source', 'evaluate: --link-only without --source; name the source column');
   await using db = await openStore({});
   const keys = clustersFile ? await readClusters(db, clustersFile) : [];
+  if (pairsFile) await loadTable(db, pairsFile, 'pairs');
+  const ofPairs = pairsFile ? (await db.describe('pairs')).map(({ name }) => name) : [];
+  const source = sourceOfPairs(named.source, ofPairs);
+  if (linkOnly && !source) throw new UserError('evaluation.source', 'evaluate: --link-only without --source; name the source column');
   // Clusters of several sources name the source before the id.
   await loadFiles(db, files, source ?? (keys.length > 1 ? keys[0] : undefined));
   const clusters = clustersFile ? await evaluateClusters(db, { keys, labels, files }) : {};

@@ -16,7 +16,7 @@ export const thresholdOption: VerbOption = {
 };
 
 export const idOption: VerbOption = { flags: '--id <column>', help: 'id column of the pairs, without its _l and _r', default: 'unique_id' };
-export const sourceOption: VerbOption = { flags: '--source <column>', help: 'source column, where ids repeat from source to source' };
+export const sourceOption: VerbOption = { flags: '--source <column>', help: 'source column (source_dataset where the pairs have it)' };
 
 export const fileSchema = z.string().min(1);
 export const filesSchema = z.array(fileSchema).min(1);

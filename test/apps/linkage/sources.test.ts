@@ -121,7 +121,7 @@ describe('files united', () => {
     const a = write('a.csv', 'id,name,zip,who\n1,Ann,01,x\n2,Ann,02,x\n3,Cyd,03,z\n');
     const b = write('b.csv', 'id,name,zip,who\n1,Ann,09,x\n2,Bob,03,y\n3,Dee,05,z\n4,Eve,06,\n');
     await link([a, b]);
-    const options = { files: [a, b], labels: 'who', id: 'id', source: 'source_dataset' };
+    const options = { files: [a, b], labels: 'who', id: 'id' };
     const both = await evaluate({ ...options, clustersFile: at('clusters.parquet'), pairsFile: at('out.parquet') });
     expect(both).toMatchObject({ records: 6, unlabelled: 1, pairs: { pairs: 3, truePairs: 4, missed: 2 } });
     const { pairs } = await evaluate({ ...options, pairsFile: at('out.parquet'), linkOnly: true });

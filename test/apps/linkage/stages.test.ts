@@ -54,7 +54,7 @@ describe('the stages one by one', () => {
       at('sourced.csv'),
       'match_probability,source_dataset_l,source_dataset_r,unique_id_l,unique_id_r\n0.99,a,b,1,1\n0.99,a,b,2,3\n0.1,a,b,2,1\n',
     );
-    const options = { pairsFile: at('sourced.csv'), out: at('sourced.parquet'), threshold: 0.5, id: 'unique_id', source: 'source_dataset' };
+    const options = { pairsFile: at('sourced.csv'), out: at('sourced.parquet'), threshold: 0.5, id: 'unique_id' };
     expect(await cluster(options)).toEqual({ records: 4, clusters: 2 });
     expect(await db.rows(`select cluster_id from ${literal(at('sourced.parquet'))}`)).toEqual(
       ['a-__-1', 'a-__-2', 'a-__-1', 'a-__-2'].map((cluster_id) => ({ cluster_id })),
