@@ -25,7 +25,7 @@ export async function arithmeticOf(encoder: Encoder, left: string, right: string
 }
 
 /** A numeric expression over one record in units of 1/`scale`: NaN for missing, infinite for what is not a number, which is near to nothing either. */
-export async function readNumbers(encoder: Encoder, expression: string, { scale, isDate }: Arithmetic): Promise<Float64Array> {
+export async function readNumbers(encoder: Encoder, expression: string, { isSingle, scale, isDate }: Arithmetic): Promise<Float64Array> {
   const plain = isDate ? `date_diff('day', date '1970-01-01', ${expression})` : expression;
   const values = doubles(encoder.recordCount);
   const read = await trying(expression, () =>
@@ -34,7 +34,8 @@ export async function readNumbers(encoder: Encoder, expression: string, { scale,
        from (select __row as r, cast(${plain} as double) as v from ${encoder.table})`,
     ),
   );
-  for (let n = 0; n < read.r.length; n++) values[read.r[n]!] = scale === 1 ? read.v[n]! : Math.round(read.v[n]! * scale);
+  const inArithmetic = isSingle ? Math.fround : scale === 1 ? (value: number) => value : (value: number) => Math.round(value * scale);
+  for (let n = 0; n < read.r.length; n++) values[read.r[n]!] = inArithmetic(read.v[n]!);
   return values;
 }
 

@@ -52,7 +52,7 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
     const [one, two] = [normaliseExpression(column), normaliseExpression(other)];
     const arithmetic = await arithmeticOf(encoder, one, two);
     const [left, right] = await inOrder([one, two], (key) =>
-      numbers.place(`${key} ${arithmetic.scale}`, () => readNumbers(encoder, key, arithmetic)),
+      numbers.place(`${key} ${arithmetic.isSingle} ${arithmetic.scale}`, () => readNumbers(encoder, key, arithmetic)),
     );
     return { kind, left: left!, right: right!, limit, scale: arithmetic.scale, isSingle: arithmetic.isSingle };
   };

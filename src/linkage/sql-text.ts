@@ -87,9 +87,10 @@ export function columnsOf(expression: string): string[] {
   return [...new Set(parseTokens(expression).flatMap(({ kind, text }) => (kind === 'column' ? [text] : [])))];
 }
 
-/** Columns a condition over a pair reads, without their side, each once. */
+/** Columns a condition over a pair reads, without their side, each once. A name without a side is none: in `x -> x = name_l` it is a parameter. */
 export function pairColumnsOf(sql: string): string[] {
-  return [...new Set(parseTokens(sql).flatMap((token) => (token.kind === 'column' ? [stripSide(token).text] : [])))];
+  const columns = parseTokens(sql).filter((token) => token.kind === 'column' && sideOf(token) !== 'both');
+  return [...new Set(columns.map((token) => stripSide(token).text))];
 }
 
 /** An expression over one record as one over the pair: `first_name` becomes `"first_name_l"`. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { conditionSql, parseCondition } from '../../src/linkage/conditions.ts';
-import type { Condition } from '../../src/linkage/settings.ts';
+import { type Condition, conditionColumns } from '../../src/linkage/settings.ts';
 
 const exact = (column: string, other?: string): Condition => ({ kind: 'exact', column, ...(other ? { other } : {}) });
 
@@ -89,5 +89,9 @@ describe('level conditions', () => {
   ])('%s stays SQL', (sql) => {
     expect(JSON.stringify(parseCondition(sql))).toContain('"kind":"sql"');
     expect(parseCondition(conditionSql(parseCondition(sql)))).toEqual(parseCondition(sql));
+  });
+
+  test('a parameter of a lambda is no column', () => {
+    expect(conditionColumns(parseCondition('len(list_filter(tags_l, x -> x = name_r)) > 1'))).toEqual(['tags', 'name']);
   });
 });
