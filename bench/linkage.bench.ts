@@ -29,9 +29,14 @@ export async function* bench({ quick }: { readonly quick: boolean }): AsyncGener
     const model = join(folder, 'model.json');
     clinfuse('link', 'train', '--in', await people({ count: hundredThousand }), '--settings', settings, '--out', model);
     const compared = quick ? [tenThousand] : [hundredThousand, million];
-    yield* wholeProcess({ folder, sizes: quick ? [tenThousand, hundredThousand] : [tenThousand, hundredThousand, million], settings });
+    yield* wholeProcess({
+      folder,
+      sizes: quick ? [tenThousand, hundredThousand] : [tenThousand, hundredThousand, million],
+      settings,
+      model,
+    });
     yield* growth({ folder, sizes: quick ? [tenThousand, hundredThousand] : [hundredThousand, million, 3 * million], settings, model });
-    yield* skew({ folder, count: hundredThousand, model, block: quick ? 5000 : 20_000 });
+    yield* skew({ folder, count: hundredThousand, block: quick ? 5000 : 20_000, settings, model });
     yield* clustering({ folder, count: quick ? hundredThousand : million, model });
     yield* parity({ folder, sizes: compared });
     yield* ownTraining({ folder, sizes: compared, settings });

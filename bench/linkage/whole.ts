@@ -15,9 +15,15 @@ const musts: Readonly<Record<number, { readonly least: number; readonly rounds: 
   1000000: { least: 6, rounds: 2 },
 };
 
-type Sizes = { readonly folder: string; readonly sizes: readonly number[]; readonly settings: string };
+type Sizes = {
+  readonly folder: string;
+  readonly sizes: readonly number[];
+  readonly settings: string;
+  /** The same, trained. */
+  readonly model: string;
+};
 
-export async function* wholeProcess({ folder, sizes, settings }: Sizes): AsyncGenerator<Row> {
+export async function* wholeProcess({ folder, sizes, settings, model }: Sizes): AsyncGenerator<Row> {
   for (const count of sizes) {
     const { least, rounds } = musts[count]!;
     const job = { records: await people({ count }), model: settings, folder };
@@ -29,6 +35,13 @@ export async function* wholeProcess({ folder, sizes, settings }: Sizes): AsyncGe
     const what = `${count.toLocaleString('en-US')} records, whole process`;
     yield against(what, ours, theirs, { least, name: 'Splink 5' });
     yield against(`${what}, beside Splink 4`, ours, splinkRun(4, job), { name: 'Splink 4' });
+    const trained = { ...job, model };
+    const scored = inTurn(
+      rounds,
+      () => ourRun(trained),
+      () => splinkRun(5, trained),
+    );
+    yield against(`${what}, model trained before`, scored.ours, scored.theirs, { name: 'Splink 5' });
     if (count < 1e6) continue;
     yield atMost(`${count.toLocaleString('en-US')} records, peak memory`, ours.peakMb, 1536, 'MB', {
       ...(theirs ? { peer: `Splink 5: ${theirs.peakMb.toFixed(0)} MB`, ratio: theirs.peakMb / ours.peakMb } : {}),
