@@ -41,7 +41,7 @@ export function shapeSql(condition: Shape): string {
     case 'exact':
       return `${left} = ${right}`;
     case 'difference':
-      return `ABS(${left} - ${right}) <= ${condition.atMost}`;
+      return `ABS(${operand(left)} - ${operand(right)}) <= ${condition.atMost}`;
     case 'percentageDifference':
       return `${percentageSql(left, right)} < ${condition.below}`;
     case 'jaro':
@@ -67,8 +67,38 @@ export function shapeSql(condition: Shape): string {
   }
 }
 
+/** An expression as one side of a subtraction: in brackets when it holds an operator that does not bind more tightly. */
+function operand(sql: string): string {
+  return bindsTightly(parseTokens(sql)) ? sql : `(${sql})`;
+}
+
+function bindsTightly(tokens: readonly Token[], alsoPlus = false): boolean {
+  let depth = 0;
+  return tokens.every(({ kind, text }) => {
+    const word = kind === 'word' ? text.toLowerCase() : '';
+    if (text === '(' || text === '[' || word === 'case') depth += 1;
+    else if (text === ')' || text === ']' || word === 'end') depth -= 1;
+    else if (depth === 0 && kind === 'symbol') return ['*', '/', '%', '::', '.'].includes(text) || (alsoPlus && text === '+');
+    return true;
+  });
+}
+
+/** The two sides of a subtraction, without brackets around them. `a + b - c + d` is none of `c + d`. */
+function subtraction(tokens: readonly Token[]): readonly [readonly Token[], readonly Token[]] | undefined {
+  const [one, two, ...more] = splitAt(tokens, '-');
+  if (one === undefined || two === undefined || more.length > 0 || !bindsTightly(one, true) || !bindsTightly(two)) return undefined;
+  return [unwrapped(one), unwrapped(two)];
+}
+
+function unwrapped(tokens: readonly Token[]): readonly Token[] {
+  if (tokens[0]?.text !== '(') return tokens;
+  let depth = 0;
+  const close = tokens.findIndex(({ text }) => (depth += text === '(' ? 1 : text === ')' ? -1 : 0) === 0);
+  return close === tokens.length - 1 ? tokens.slice(1, -1) : tokens;
+}
+
 function percentageSql(left: string, right: string): string {
-  return `(ABS(${left} - ${right}) / (CASE WHEN ${right} > ${left} THEN ${right} ELSE ${left} END))`;
+  return `(ABS(${operand(left)} - ${operand(right)}) / (CASE WHEN ${right} > ${left} THEN ${right} ELSE ${left} END))`;
 }
 
 function pairwiseSql(left: string, right: string, measure: string): string {
@@ -78,7 +108,7 @@ function pairwiseSql(left: string, right: string, measure: string): string {
 function distanceSql(latitude: string, longitude: string): string {
   const [northL, northR] = [withSuffix(latitude, 'l'), withSuffix(latitude, 'r')];
   const [eastL, eastR] = [withSuffix(longitude, 'l'), withSuffix(longitude, 'r')];
-  const cosine = `(sin(radians(${northL})) * sin(radians(${northR})) + cos(radians(${northL})) * cos(radians(${northR})) * cos(radians(${eastR} - ${eastL})))`;
+  const cosine = `(sin(radians(${northL})) * sin(radians(${northR})) + cos(radians(${northL})) * cos(radians(${northR})) * cos(radians(${operand(eastR)} - ${operand(eastL)})))`;
   return `cast(acos(case when ${cosine} > 1 then 1 when ${cosine} < -1 then -1 else ${cosine} end) * 6371 as float)`;
 }
 
@@ -117,8 +147,8 @@ function asDifference(tokens: readonly Token[], atMost: number): Condition | und
 /** The two operands of `abs(x - y)`. */
 function differenceOf(tokens: readonly Token[]): Sides | undefined {
   const { name, operands } = callOf(tokens);
-  const parts = name === 'abs' && operands.length === 1 ? splitAt(operands[0]!, '-') : [];
-  return parts.length === 2 ? twoSided(parts[0]!, parts[1]!) : undefined;
+  const parts = name === 'abs' && operands.length === 1 ? subtraction(operands[0]!) : undefined;
+  return parts && twoSided(...parts);
 }
 
 function asPercentage(tokens: readonly Token[], below: number): Condition | undefined {
@@ -131,11 +161,10 @@ function asPercentage(tokens: readonly Token[], below: number): Condition | unde
 
 function asDistance(tokens: readonly Token[], atMost: number): Condition | undefined {
   const places = tokens.flatMap(({ kind, text }, at) => (kind === 'word' && text.toLowerCase() === 'radians' ? [at] : []));
-  const operand = (place: number | undefined) => callOf(tokens.slice(place ?? tokens.length), true).operands[0] ?? [];
-  const north = splitSide(operand(places[0]));
-  const [east] = splitAt(operand(places[4]), '-');
+  const argument = (place: number | undefined) => callOf(tokens.slice(place ?? tokens.length), true).operands[0] ?? [];
+  const east = subtraction(argument(places[4]));
   if (east === undefined) return undefined;
-  const [latitude, longitude] = [north.expression, splitSide(east).expression];
+  const [latitude, longitude] = [splitSide(argument(places[0])).expression, splitSide(east[0]).expression];
   return isWritten(tokens, distanceSql(latitude, longitude)) ? { kind: 'distanceKm', latitude, longitude, atMost } : undefined;
 }
 
