@@ -27,7 +27,7 @@ export async function writePairs(
   const { retainMatching = true, retainIntermediate = true } = settings;
   const pairs = `${table}_out`;
   const gammaColumns = settings.comparisons.flatMap(({ name }, c): [string, NewColumn][] =>
-    retainMatching || retainIntermediate ? [[`gamma_${name}`, { type: 'INTEGER', values: candidates.gammas[c]! }]] : [],
+    retainMatching || retainIntermediate ? [[`gamma_${name}`, { type: 'TINYINT', values: candidates.gammas[c]! }]] : [],
   );
   const frequencies = new Map<string, readonly (readonly [string, NewColumn])[]>();
   if (retainIntermediate)
@@ -60,7 +60,7 @@ export async function writePairs(
     const gamma = quote(`gamma_${comparison.name}`);
     if (retainMatching) {
       for (const name of comparisonColumns(comparison)) value(name);
-      select.push(gamma);
+      select.push(`${gamma}::integer as ${gamma}`);
     }
     if (!retainIntermediate) continue;
     const [left, right] = frequencies.get(comparison.name)!.map(([name]) => quote(name));
