@@ -12,6 +12,9 @@ from splink import ColumnExpression, SettingsCreator, block_on
 RARITY = dict(term_frequency_adjustments=True)
 SSN = cl.LevenshteinAtThresholds("ssn", [1, 2])
 TWO_NAMES = [block_on("ssn"), block_on("first_name", "last_name"), block_on("last_name", "city"), block_on("first_name", "zip")]
+# Rules that are no plain equality.
+EXPLODED = block_on("first_name", "city", "tags", arrays_to_explode=["tags"])
+CONDITIONED = "l.first_name = r.first_name and l.zip = r.zip and abs(length(l.address) - length(r.address)) <= 3"
 
 
 def level(sql, **more):
@@ -76,7 +79,7 @@ MODELS = {
             cl.DateOfBirthComparison("birthdate", input_is_string=True),
             cl.ExactMatch("ssn"),
         ],
-        [block_on("ssn"), block_on("first_name", "last_name"), block_on("birthdate", "last_name")],
+        [block_on("ssn"), block_on("first_name", "last_name"), block_on("birthdate", "last_name"), EXPLODED],
     ),
     "sql": (
         [
@@ -111,7 +114,7 @@ MODELS = {
             ),
             cl.ExactMatch("ssn"),
         ],
-        [block_on("ssn"), block_on("last_name", "city"), block_on("first_name", "zip"), block_on("address")],
+        [block_on("ssn"), block_on("last_name", "city"), CONDITIONED, block_on("address")],
     ),
 }
 
