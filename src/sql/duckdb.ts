@@ -141,7 +141,9 @@ export class Database implements AsyncDisposable {
       const size = Math.min(chunkRows, rowCount - from);
       chunk.reset();
       chunk.rowCount = size;
-      entries.forEach(([, column], c) => writeVector(chunk, c, column, from, size));
+      entries.forEach(([, column], c) => {
+        writeVector(chunk, c, column, from, size);
+      });
       appender.appendDataChunk(chunk);
     }
     appender.closeSync();
@@ -233,7 +235,11 @@ function plain(
 function writeVector(chunk: DuckDBDataChunk, column: number, { values, missing }: NewColumn, from: number, size: number): void {
   const vector = chunk.getColumnVector(column) as unknown as { items: unknown; flush: () => void };
   const { items } = vector;
-  if (!missing && ArrayBuffer.isView(values) && (items instanceof Int32Array || items instanceof Int8Array || items instanceof Float64Array)) {
+  if (
+    !missing &&
+    ArrayBuffer.isView(values) &&
+    (items instanceof Int32Array || items instanceof Int8Array || items instanceof Float64Array)
+  ) {
     for (let i = 0; i < size; i++) items[i] = values[from + i] as number;
     vector.flush();
     return;
