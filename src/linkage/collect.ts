@@ -7,7 +7,7 @@ export type KernelResult = {
   readonly rule: Uint8Array;
   /** Level of each pair, by comparison; 255 where undecided. */
   readonly levels: readonly Uint8Array[];
-  /** For `count`: pattern keys (levels of the active comparisons as digits, each in base of its number of levels) and how many pairs have them. */
+  /** For `count` and `tally`: pattern keys and how many pairs have them. A key of `count` has the active comparisons' levels as digits. */
   readonly patterns: Float64Array;
   readonly counts: Float64Array;
   /** Pairs that rarity shifts are counted apart: pattern key and shift in bits of each. */
@@ -54,9 +54,9 @@ export function collector(comparisonCount: number, patternCount: number) {
       for (let c = 0; c < comparisonCount; c++) levels[c]![size] = batchLevels[c]![k]!;
       size++;
     },
-    count: (pattern: number) => {
-      if (dense) dense[pattern]! += 1;
-      else sparse.set(pattern, (sparse.get(pattern) ?? 0) + 1);
+    count: (pattern: number, pairs: number) => {
+      if (dense) dense[pattern]! += pairs;
+      else sparse.set(pattern, (sparse.get(pattern) ?? 0) + pairs);
     },
     shifted: (pattern: number, bits: number) => {
       if (shifts === shift.length) [shiftedPattern, shift] = [grow(shiftedPattern, 2 * shifts), grow(shift, 2 * shifts)];

@@ -11,15 +11,16 @@
 // Cost: O(records) per exact level, O(sample) for the rest. Source: Fellegi and Sunter 1969, section 3.3.1; sampling as Splink does.
 
 import { random } from '../base/random.ts';
-import { compileDeciders, decideBatch } from './deciders.ts';
+import { shared } from './encode.ts';
 import type { KernelData } from './kernel.ts';
-import { batchPairs } from './pair-source.ts';
+import { createPairSource } from './pair-source.ts';
+import type { Pool } from './workers.ts';
 
 export type SampleOptions = { readonly recordCount: number; readonly samplePairs: number; readonly seed: number };
 
 /** u of each comparison's levels: NaN for the null level and for comparisons that the kernel does not decide. */
-export function estimateU(data: KernelData, options: SampleOptions): number[][] {
-  const counts = countSample(data, options);
+export async function estimateU(data: KernelData, pool: Pool, options: SampleOptions): Promise<number[][]> {
+  const counts = await countSample(data, pool, options);
   return data.comparisons.map(({ levels, nullLevel, quickColumn, exactLevel }, c) => {
     const sampled = counts[c]!;
     const present = (level: number) => level !== nullLevel;
@@ -64,20 +65,25 @@ function pairsOf(codes: Int32Array, source: Int32Array | undefined): { readonly 
   return { equal: pairs(byValue), all: pairs(bySource) };
 }
 
-function countSample(data: KernelData, options: SampleOptions): Float64Array[] {
-  const deciders = compileDeciders(data);
-  const counts = data.comparisons.map(({ levels }) => new Float64Array(levels.length));
-  const { left, right } = samplePairs({ ...options, ...(data.source ? { source: data.source } : {}) });
-  const found = new Uint8Array(batchPairs);
-  for (let from = 0; from < left.length; from += batchPairs) {
-    const [a, b] = [left.subarray(from, from + batchPairs), right.subarray(from, from + batchPairs)];
-    data.comparisons.forEach(({ levels }, c) => {
-      if (levels.length === 0) return;
-      decideBatch(deciders[c]!, a, b, found);
-      for (let p = 0; p < a.length; p++) counts[c]![found[p]!]! += 1;
-    });
-  }
-  return counts;
+/** Pairs of the sample on each level, by comparison. */
+async function countSample(data: KernelData, pool: Pool, options: SampleOptions): Promise<Float64Array[]> {
+  const { recordCount } = options;
+  const sample = samplePairs({ ...options, ...(data.source ? { source: data.source } : {}) });
+  const starts = shared(recordCount + 1);
+  const rights = shared(sample.left.length);
+  for (const record of sample.left) starts[record + 1]! += 1;
+  for (let record = 0; record < recordCount; record++) starts[record + 1]! += starts[record]!;
+  const next = starts.slice();
+  for (let p = 0; p < sample.left.length; p++) rights[next[sample.left[p]!]!++] = sample.right[p]!;
+  const source = createPairSource([{ kind: 'list', starts, rights }]);
+  const { patterns, counts } = await pool.run({ data, source, job: { kind: 'tally' }, pairs: rights.length });
+  const found = data.comparisons.map(({ levels }) => new Float64Array(levels.length));
+  const places = data.comparisons.flatMap(({ levels }, c) => levels.map((_, level) => [c, level] as const));
+  patterns.forEach((place, i) => {
+    const [c, level] = places[place]!;
+    found[c]![level] = counts[i]!;
+  });
+  return found;
 }
 
 /** Random pairs that may match (all of them when they are no more than asked for), left < right. */

@@ -36,17 +36,34 @@ export type CountJob = {
   readonly rarity: RarityTable;
 };
 
-export type KernelJob = ScoreJob | CountJob | { readonly kind: 'list' };
+/** `tally`: pairs on each level, by comparison; its patterns are places in the row of all comparisons' levels. */
+export type KernelJob = ScoreJob | CountJob | { readonly kind: 'tally' } | { readonly kind: 'list' };
 
 /** A job under way: `step` does the next task nobody has taken and says false when there was none. */
 export type RunningJob = { readonly step: () => boolean; readonly result: () => KernelResult };
 
 /** Begins a job. The same for one thread and for each of several. */
 export function startJob(data: KernelData, source: PairSource, job: KernelJob): RunningJob {
-  const patternCount = job.kind === 'count' ? job.active.reduce((product, c) => product * data.comparisons[c]!.levels.length, 1) : 0;
-  const found = collector(job.kind === 'score' ? data.comparisons.length : 0, patternCount);
-  const visit = job.kind === 'score' ? scorer(data, job, found) : job.kind === 'count' ? counter(data, job, found) : lister(found);
-  return { step: startWalk(source, visit), result: found.result };
+  const found = collector(job.kind === 'score' ? data.comparisons.length : 0, patternCount(data, job));
+  return { step: startWalk(source, visitor(data, job, found)), result: found.result };
+}
+
+function visitor(data: KernelData, job: KernelJob, found: Collector): VisitBatch {
+  switch (job.kind) {
+    case 'score':
+      return scorer(data, job, found);
+    case 'count':
+      return counter(data, job, found);
+    case 'tally':
+      return tallier(data, found);
+    case 'list':
+      return lister(found);
+  }
+}
+
+function patternCount({ comparisons }: KernelData, job: KernelJob): number {
+  if (job.kind === 'count') return job.active.reduce((product, c) => product * comparisons[c]!.levels.length, 1);
+  return job.kind === 'tally' ? comparisons.reduce((sum, { levels }) => sum + levels.length, 0) : 0;
 }
 
 /** Sums may differ from the bound's in the last bit; this much room keeps a pair at the threshold in. */
@@ -204,8 +221,23 @@ function counter(data: KernelData, { active, rarity }: CountJob, found: Collecto
     }
     for (let k = 0; k < count; k++) {
       if (isShifted[k] === 1) found.shifted(patterns[k]!, bits[k]!);
-      else found.count(patterns[k]!);
+      else found.count(patterns[k]!, 1);
     }
+  };
+}
+
+function tallier(data: KernelData, found: Collector): VisitBatch {
+  const deciders = compileDeciders(data);
+  const levels = new Uint8Array(batchPairs);
+  return (left, right, count) => {
+    let place = 0;
+    data.comparisons.forEach((comparison, c) => {
+      if (comparison.levels.length === 0) return;
+      decideBatch(deciders[c]!, left, right, levels, count);
+      const tally = new Float64Array(comparison.levels.length);
+      for (let k = 0; k < count; k++) tally[levels[k]!]! += 1;
+      for (const pairs of tally) found.count(place++, pairs);
+    });
   };
 }
 

@@ -98,7 +98,7 @@ export async function trainModel(
   const step = workshop.progress.step('linkage training', { total: emRules.length + 1, unit: 'parts' });
   const labelled = labels ? await labelM(workshop, settings, labels) : undefined;
   const prior = deterministicRules.length > 0 ? await deterministicPrior(workshop, deterministicRules, recall) : settings.prior;
-  const u = estimateU(workshop.data, { recordCount: workshop.encoder.recordCount, samplePairs, seed });
+  const u = await estimateU(workshop.data, workshop.pool, { recordCount: workshop.encoder.recordCount, samplePairs, seed });
   for (const c of undecidedComparisons(settings)) u[c] = await sampleBySql(workshop, settings.comparisons[c]!, { samplePairs, seed });
   const withU = { ...settings, prior, comparisons: settings.comparisons.map((one, c) => withParameters(one, 'u', u[c]!)) };
   step.advance(1);

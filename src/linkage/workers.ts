@@ -141,7 +141,7 @@ function joined(parts: readonly KernelResult[]): KernelResult {
   }
   const patterns = [...counts.keys()].sort((a, b) => a - b);
   const [shiftedPattern, shift] = [join((part) => part.shiftedPattern), join((part) => part.shift)];
-  const byPattern = Uint32Array.from(shift, (_, i) => i).sort((a, b) => shiftedPattern[a]! - shiftedPattern[b]! || shift[a]! - shift[b]!);
+  sortShifts(shiftedPattern, shift);
   return {
     left: arrange(left),
     right: arrange(right),
@@ -150,9 +150,27 @@ function joined(parts: readonly KernelResult[]): KernelResult {
     levels: parts[0]!.levels.map((_, c) => arrange(join((part) => part.levels[c]!))),
     patterns: Float64Array.from(patterns),
     counts: Float64Array.from(patterns, (pattern) => counts.get(pattern)!),
-    shiftedPattern: Float64Array.from(byPattern, (i) => shiftedPattern[i]!),
-    shift: Float64Array.from(byPattern, (i) => shift[i]!),
+    shiftedPattern,
+    shift,
   };
+}
+
+/** Sorts by pattern, then by shift, in place: pattern by pattern, since numbers alone sort ten times as fast as pairs of them. */
+function sortShifts(patterns: Float64Array, shift: Float64Array): void {
+  const sizes = new Map<number, number>();
+  for (const pattern of patterns) sizes.set(pattern, (sizes.get(pattern) ?? 0) + 1);
+  const lists = new Map([...sizes].map(([pattern, size]) => [pattern, { list: new Float64Array(size), next: 0 }]));
+  for (let i = 0; i < shift.length; i++) {
+    const one = lists.get(patterns[i]!)!;
+    one.list[one.next++] = shift[i]!;
+  }
+  let at = 0;
+  for (const pattern of [...lists.keys()].sort((a, b) => a - b)) {
+    const { list } = lists.get(pattern)!;
+    shift.set(list.sort(), at);
+    patterns.fill(pattern, at, at + list.length);
+    at += list.length;
+  }
 }
 
 /** Stable counting sort: the given order, rearranged by key. */

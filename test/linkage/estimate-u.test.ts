@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { estimateU, samplePairs } from '../../src/linkage/estimate-u.ts';
 import type { KernelData } from '../../src/linkage/kernel.ts';
+import { createPool } from '../../src/linkage/workers.ts';
 
 /** One comparison null, exact, else over one column of codes. */
 function dataOf(codes: readonly number[], source?: readonly number[]): KernelData {
@@ -30,12 +31,16 @@ function dataOf(codes: readonly number[], source?: readonly number[]): KernelDat
 const tables = fc.array(fc.tuple(fc.integer({ min: -1, max: 5 }), fc.nat(2)), { minLength: 2, maxLength: 40 });
 
 describe('u', () => {
-  test('of equality is the exact share of pairs, whatever the sample, one source left out of itself', () => {
-    fc.assert(
-      fc.property(tables, fc.boolean(), fc.nat(20), (rows, isLinkOnly, sample) => {
+  test('of equality is the exact share of pairs, whatever the sample, one source left out of itself', async () => {
+    await fc.assert(
+      fc.asyncProperty(tables, fc.boolean(), fc.nat(20), async (rows, isLinkOnly, sample) => {
         const codes = rows.map(([code]) => code);
         const sources = rows.map(([, source]) => source);
-        const [u] = estimateU(dataOf(codes, isLinkOnly ? sources : undefined), { recordCount: rows.length, samplePairs: sample, seed: 3 });
+        const [u] = await estimateU(dataOf(codes, isLinkOnly ? sources : undefined), createPool({ threads: 1 }), {
+          recordCount: rows.length,
+          samplePairs: sample,
+          seed: 3,
+        });
         let [equal, all] = [0, 0];
         for (let a = 0; a < rows.length; a++) {
           for (let b = a + 1; b < rows.length; b++) {
