@@ -18,7 +18,7 @@ import { neededJaro, settleUnlike } from './unlike.ts';
 export const open = 255;
 
 /** Sets `levels[k]` of pairs k < count. */
-type Decide = (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array) => void;
+export type Decide = (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array) => void;
 
 export type Decider = {
   /** Sets the level of every pair, `open` where codes alone do not say. */

@@ -11,7 +11,7 @@
 // Cost: pairs x comparisons array reads; text measures only for pairs that survive the bound.
 
 import { type Collector, collector, type KernelResult } from './collect.ts';
-import { compileDeciders, decideBatch, open } from './deciders.ts';
+import { compileDeciders, type Decide, decideBatch, open } from './deciders.ts';
 import type { KernelCondition, KernelData } from './kernel.ts';
 import { batchPairs, type PairSource, startWalk, type VisitBatch } from './pair-source.ts';
 import { type RarityShift, type RarityTable, rarityShifts, shiftOf } from './rarity.ts';
@@ -86,13 +86,21 @@ function scorer(data: KernelData, job: ScoreJob, found: Collector): VisitBatch {
   });
   const gain = (c: number) => (most[c]! - weights[c]!.at(-1)!) / measureCost(data.comparisons[c]!.levels);
   const order = comparisons.filter((c) => !isUndecided[c]).sort((a, b) => gain(b) - gain(a) || a - b);
+  const starts = comparisons.map((c) =>
+    startSums(data, c, { quick: deciders[c]!.quick, weights: weights[c]!, shifts: shifts[c]!, most: most[c]! }),
+  );
   const levels = comparisons.map(() => new Uint8Array(batchPairs));
   const sums = new Float64Array(batchPairs);
 
+  const least = threshold - room;
+  /** Drops pairs that cannot reach the threshold, unless they are too few to pay for moving the others together: they are met again. */
   const compact = (left: Int32Array, right: Int32Array, count: number): number => {
+    let lost = 0;
+    for (let k = 0; k < count; k++) if (sums[k]! < least) lost++;
+    if (8 * lost < count) return count;
     let kept = 0;
     for (let k = 0; k < count; k++) {
-      if (sums[k]! < threshold - room) continue;
+      if (sums[k]! < least) continue;
       if (kept !== k) {
         left[kept] = left[k]!;
         right[kept] = right[k]!;
@@ -111,10 +119,7 @@ function scorer(data: KernelData, job: ScoreJob, found: Collector): VisitBatch {
   return (left, right, size, rule) => {
     let count = size;
     sums.fill(prior, 0, count);
-    for (const c of comparisons) {
-      deciders[c]!.quick(left, right, count, levels[c]!);
-      addWeights(sums, { levels: levels[c]!, weights: weights[c]!, shifts: shifts[c]!, most: most[c]! }, left, right, count);
-    }
+    for (const c of comparisons) starts[c]!(left, right, count, levels[c]!, sums);
     count = compact(left, right, count);
     for (const c of order) {
       const bound = deciders[c]!.bound;
@@ -158,31 +163,59 @@ function openBefore(levels: Uint8Array, count: number): Uint8Array {
   return before;
 }
 
-/** Adds what each pair's level says; for open ones the most it may. */
-function addWeights(
-  sums: Float64Array,
+/** Settles what codes alone settle, and adds what each pair's level says; for open ones the most it may. */
+type StartSums = (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array, sums: Float64Array) => void;
+
+function startSums(
+  data: KernelData,
+  c: number,
   {
-    levels,
+    quick,
     weights,
     shifts,
     most,
   }: {
-    readonly levels: Uint8Array;
+    readonly quick: Decide;
     readonly weights: Float64Array;
     readonly shifts: readonly (RarityShift | undefined)[];
     readonly most: number;
   },
-  left: Int32Array,
-  right: Int32Array,
-  count: number,
-): void {
+): StartSums {
+  const { quickColumn, nullLevel, exactLevel, levels: all } = data.comparisons[c]!;
+  const shift = shifts[exactLevel];
   const table = new Float64Array(256).fill(most);
   table.set(weights);
-  for (let k = 0; k < count; k++) sums[k]! += table[levels[k]!]!;
-  shifts.forEach((shift, level) => {
-    if (shift === undefined) return;
-    for (let k = 0; k < count; k++) if (levels[k] === level) sums[k]! += shiftOf(shift, left[k]!, right[k]!);
-  });
+  if (quickColumn < 0 || (shift && shift.codes !== data.codes[quickColumn])) {
+    return (left, right, count, levels, sums) => {
+      quick(left, right, count, levels);
+      for (let k = 0; k < count; k++) {
+        const one = shifts[levels[k]!];
+        sums[k]! += one ? table[levels[k]!]! + shiftOf(one, left[k]!, right[k]!) : table[levels[k]!]!;
+      }
+    };
+  }
+  // The common case, most of all work: written out.
+  const codes = data.codes[quickColumn]!;
+  const different = all.length === 3 ? 2 : open;
+  const [missingWeight, equalWeight, differentWeight] = [table[nullLevel]!, table[exactLevel]!, table[different]!];
+  const bits = shift?.bits;
+  return (left, right, count, levels, sums) => {
+    for (let k = 0; k < count; k++) {
+      const x = codes[left[k]!]!;
+      const y = codes[right[k]!]!;
+      let level = different;
+      let weight = differentWeight;
+      if ((x | y) < 0) {
+        level = nullLevel;
+        weight = missingWeight;
+      } else if (x === y) {
+        level = exactLevel;
+        weight = bits ? equalWeight + bits[x]! : equalWeight;
+      }
+      levels[k] = level;
+      sums[k] = sums[k]! + weight;
+    }
+  };
 }
 
 /** Rough cost of deciding a comparison: an array read counts 1, a text measure 10. */
