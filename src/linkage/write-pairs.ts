@@ -1,12 +1,15 @@
 // Scored pairs as a Parquet file, with the columns and names that Splink gives them.
 
 import type { NewColumn } from '../sql/duckdb.ts';
-import { quote } from '../sql/duckdb.ts';
+import { quote, rowGroupRows } from '../sql/duckdb.ts';
 import type { Candidates } from './candidates.ts';
 import type { Encoder } from './encode.ts';
 import { type Comparison, comparisonColumns, gammasOf, type LinkageSettings } from './settings.ts';
 import { termFrequencies } from './term-frequency.ts';
 import { parameterOf, rarityOf } from './weights.ts';
+
+/** Whole row groups, so that the file can be cut one way only. */
+const pairsPerShare = 4 * rowGroupRows;
 
 export type WriteOptions = {
   /** Names of the two id columns; `<id>_l` and `<id>_r` by default. */
@@ -82,11 +85,20 @@ export async function writePairs(
   }
   for (const name of settings.retain ?? []) value(name);
   select.push('cast(__rule as varchar) as match_key', ...Object.keys(extra).map(quote));
-  const from = `${pairs} join ${table} a on a.__row = __left join ${table} b on b.__row = __right`;
-  await db.run(`create or replace temp table ${pairs}_rows as select ${select.join(', ')} from ${from} order by __left, __right`);
+  const rows = `${pairs}_rows`;
+  const insert = (from: number, until: number) => {
+    const [first, last] = from < until ? [candidates.left[from], candidates.left[until - 1]] : [0, -1];
+    return `select ${select.join(', ')} from (select * from ${pairs} where rowid >= ${from} and rowid < ${until}) p
+      join (select * from ${table} where __row between ${first} and ${last}) a on a.__row = p.__left
+      join ${table} b on b.__row = p.__right order by p.__left, p.__right`;
+  };
+  await db.run(`create or replace temp table ${rows} as ${insert(0, 0)}`);
+  // A share at a time: sorting all of so wide rows at once would take as much memory again as they do.
+  for (let from = 0; from < candidates.count; from += pairsPerShare)
+    await db.run(`insert into ${rows} ${insert(from, Math.min(candidates.count, from + pairsPerShare))}`);
   await db.run(`drop table ${pairs}`);
-  await db.writeTable(`${pairs}_rows`, file);
-  await db.run(`drop table ${pairs}_rows`);
+  await db.writeTable(rows, file);
+  await db.run(`drop table ${rows}`);
 }
 
 function sides(name: string): string[] {

@@ -31,7 +31,7 @@ export type Column =
   | (string | null)[];
 
 /** Rows of a row group, in DuckDB's tables and in the Parquet files written from them. */
-const rowGroupRows = 122_880;
+export const rowGroupRows = 122_880;
 
 /** Rows that cross the border at once: DuckDB's vector size. */
 const chunkRows = 2048;
@@ -233,14 +233,15 @@ function plain(
 }
 
 function writeVector(chunk: DuckDBDataChunk, column: number, { values, missing }: NewColumn, from: number, size: number): void {
-  const vector = chunk.getColumnVector(column) as unknown as { items: unknown; flush: () => void };
+  const vector = chunk.getColumnVector(column) as unknown as {
+    readonly items: unknown;
+    readonly validity: { readonly setItemValid: (row: number, isValid: boolean) => void };
+    readonly flush: () => void;
+  };
   const { items } = vector;
-  if (
-    !missing &&
-    ArrayBuffer.isView(values) &&
-    (items instanceof Int32Array || items instanceof Int8Array || items instanceof Float64Array)
-  ) {
+  if (ArrayBuffer.isView(values) && (items instanceof Int32Array || items instanceof Int8Array || items instanceof Float64Array)) {
     for (let i = 0; i < size; i++) items[i] = values[from + i] as number;
+    if (missing) for (let i = 0; i < size; i++) if (missing(from + i)) vector.validity.setItemValid(i, false);
     vector.flush();
     return;
   }
