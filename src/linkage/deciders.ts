@@ -11,7 +11,8 @@
 // 0.8 is out of reach: else, without a look at the text.
 
 import { jaroRow, raisedByStart } from './jaro.ts';
-import { compileLevelsFrom, type KernelComparison, type KernelData } from './kernel.ts';
+import { compileLevelsFrom, type KernelComparison, type KernelData, type Rows } from './kernel.ts';
+import { packRows } from './rows.ts';
 import { neededJaro, settleUnlike } from './unlike.ts';
 
 /** Level of a pair that is not settled yet. */
@@ -31,17 +32,23 @@ export type Decider = {
 
 /** One decider per comparison. Comparisons that the kernel does not decide (no levels) stay open. */
 export function compileDeciders(data: KernelData): readonly Decider[] {
+  const rows = rowsOf(data);
   return data.comparisons.map((comparison, c) => {
     const { quickColumn, levels } = comparison;
     if (levels.length === 0) return { quick: leaveOpen, full: () => {} };
     const ladder = ladderOf(comparison);
-    if (ladder) return { quick: quickly(data, comparison), ...climbing(data, comparison, ladder) };
+    if (ladder) return { quick: quickly(rows, comparison), ...climbing(data, rows, comparison, ladder) };
     const levelOf = compileLevelsFrom(data, c, quickColumn < 0 ? 0 : 2);
     const full: Decide = (left, right, count, found) => {
       for (let k = 0; k < count; k++) if (found[k] === open) found[k] = levelOf(left[k]!, right[k]!);
     };
-    return { quick: quickColumn < 0 ? leaveOpen : quickly(data, comparison), full };
+    return { quick: quickColumn < 0 ? leaveOpen : quickly(rows, comparison), full };
   });
+}
+
+/** The rows that came with the data, or new ones. */
+export function rowsOf(data: KernelData): Rows {
+  return data.rows ?? packRows(data);
 }
 
 /** Sets the level of every pair of one batch on one comparison. */
@@ -61,13 +68,13 @@ const leaveOpen: Decide = (_left, _right, count, levels) => {
   levels.fill(open, 0, count);
 };
 
-function quickly(data: KernelData, { quickColumn, nullLevel, exactLevel, levels: all }: KernelComparison): Decide {
-  const codes = data.codes[quickColumn]!;
+function quickly({ numbers, width, codeAt }: Rows, { quickColumn, nullLevel, exactLevel, levels: all }: KernelComparison): Decide {
+  const at = codeAt[quickColumn]!;
   const different = all.length === 3 ? 2 : open;
   return (left, right, count, levels) => {
     for (let k = 0; k < count; k++) {
-      const x = codes[left[k]!]!;
-      const y = codes[right[k]!]!;
+      const x = numbers[left[k]! * width + at]!;
+      const y = numbers[right[k]! * width + at]!;
       levels[k] = (x | y) < 0 ? nullLevel : x === y ? exactLevel : different;
     }
   };
@@ -92,22 +99,24 @@ function ladderOf({ quickColumn, levels }: KernelComparison): Ladder | undefined
 
 function climbing(
   data: KernelData,
+  rows: Rows,
   { quickColumn, levels: all }: KernelComparison,
   { kind, limits }: Ladder,
 ): Pick<Decider, 'bound' | 'full'> {
-  const codes = data.codes[quickColumn]!;
+  const { numbers, width } = rows;
+  const at = rows.codeAt[quickColumn]!;
   const dictionary = data.dictionaries[data.dictionaryOf[quickColumn]!]!;
   const last = all.length - 1;
   const row = jaroRow(dictionary.table);
   const least = neededJaro(kind, limits.at(-1)!, 4);
   return {
-    bound: settleUnlike(dictionary, codes, { kind, limit: limits.at(-1)!, from: open, to: last }),
+    bound: settleUnlike(rows, quickColumn, { kind, limit: limits.at(-1)!, from: open, to: last }),
     full: (left, right, count, levels) => {
       let laidOut = -1;
       for (let k = 0; k < count; k++) {
         if (levels[k] !== open) continue;
-        const x = codes[left[k]!]!;
-        const y = codes[right[k]!]!;
+        const x = numbers[left[k]! * width + at]!;
+        const y = numbers[right[k]! * width + at]!;
         if (x !== laidOut) row.layOut((laidOut = x));
         const plain = row.with(y, least);
         const value = kind === 'jaro' ? plain : raisedByStart(dictionary.table, plain, x, y);

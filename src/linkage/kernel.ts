@@ -72,6 +72,19 @@ export type KernelData = {
   readonly comparisons: readonly KernelComparison[];
   /** Source of each record when pairs within one source do not count. */
   readonly source?: Int32Array;
+  /** The codes again and signs of their values, record by record, made once for all jobs and threads. */
+  readonly rows?: Rows;
+};
+
+/** What the loops over pairs read most, side by side for each record (rows.ts). */
+export type Rows = {
+  readonly numbers: Int32Array;
+  /** Numbers a record has. */
+  readonly width: number;
+  /** Place of each code column in a row, -1 for none. */
+  readonly codeAt: readonly number[];
+  /** Place of the three signs of each code column's value, -1 where it is not measured. */
+  readonly signsAt: readonly number[];
 };
 
 /** Values as bytes with their signatures; absent when no level measures them. */

@@ -5,6 +5,7 @@ import { arithmeticOf, readLists, readNumbers, readPoints, readTruths, readVecto
 import type { Codes, Encoder } from './encode.ts';
 import { shared } from './encode.ts';
 import type { Dictionary, Frequency, KernelComparison, KernelCondition, KernelData } from './kernel.ts';
+import { packRows } from './rows.ts';
 import { type Comparison, type Condition, conditionExpressions, type LinkageSettings, needsSql } from './settings.ts';
 import { normaliseExpression } from './sql-text.ts';
 import { letterSets } from './strings.ts';
@@ -132,7 +133,7 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
     dictionaryOf.push(place);
   }
   const source = settings.linkType === 'link_only' ? (await encoder.codes(settings.source!)).codes : undefined;
-  return {
+  const data: KernelData = {
     codes: codes.items.map((one) => one.codes),
     dictionaryOf,
     dictionaries,
@@ -143,6 +144,7 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
     comparisons,
     ...(source ? { source } : {}),
   };
+  return { ...data, rows: packRows(data) };
 }
 
 /** Things made once for each key, in places in order of appearance. */

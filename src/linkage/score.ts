@@ -11,8 +11,8 @@
 // Cost: pairs x comparisons array reads; text measures only for pairs that survive the bound.
 
 import { type Collector, collector, type KernelResult } from './collect.ts';
-import { compileDeciders, type Decide, decideBatch, open } from './deciders.ts';
-import type { KernelCondition, KernelData } from './kernel.ts';
+import { compileDeciders, type Decide, decideBatch, open, rowsOf } from './deciders.ts';
+import type { KernelCondition, KernelData, Rows } from './kernel.ts';
 import { batchPairs, type PairSource, startWalk, type VisitBatch } from './pair-source.ts';
 import { type RarityShift, type RarityTable, rarityShifts, shiftOf } from './rarity.ts';
 
@@ -86,8 +86,9 @@ function scorer(data: KernelData, job: ScoreJob, found: Collector): VisitBatch {
   });
   const gain = (c: number) => (most[c]! - weights[c]!.at(-1)!) / measureCost(data.comparisons[c]!.levels);
   const order = comparisons.filter((c) => !isUndecided[c]).sort((a, b) => gain(b) - gain(a) || a - b);
+  const rows = rowsOf(data);
   const starts = comparisons.map((c) =>
-    startSums(data, c, { quick: deciders[c]!.quick, weights: weights[c]!, shifts: shifts[c]!, most: most[c]! }),
+    startSums(data, rows, c, { quick: deciders[c]!.quick, weights: weights[c]!, shifts: shifts[c]!, most: most[c]! }),
   );
   const levels = comparisons.map(() => new Uint8Array(batchPairs));
   const sums = new Float64Array(batchPairs);
@@ -168,6 +169,7 @@ type StartSums = (left: Int32Array, right: Int32Array, count: number, levels: Ui
 
 function startSums(
   data: KernelData,
+  rows: Rows,
   c: number,
   {
     quick,
@@ -195,14 +197,15 @@ function startSums(
     };
   }
   // The common case, most of all work: written out.
-  const codes = data.codes[quickColumn]!;
+  const { numbers, width, codeAt } = rows;
+  const at = codeAt[quickColumn]!;
   const different = all.length === 3 ? 2 : open;
   const [missingWeight, equalWeight, differentWeight] = [table[nullLevel]!, table[exactLevel]!, table[different]!];
   const bits = shift?.bits;
   return (left, right, count, levels, sums) => {
     for (let k = 0; k < count; k++) {
-      const x = codes[left[k]!]!;
-      const y = codes[right[k]!]!;
+      const x = numbers[left[k]! * width + at]!;
+      const y = numbers[right[k]! * width + at]!;
       let level = different;
       let weight = differentWeight;
       if ((x | y) < 0) {

@@ -40,7 +40,7 @@ export type TrainingPlan = {
   readonly recall?: number;
   /** m is estimated among the pairs of each of these rules, and the median taken. */
   readonly emRules: readonly BlockingRule[];
-  /** Pairs an EM rule is trained on at most, drawn from all of its pairs; all by default. */
+  /** Pairs an EM rule is trained on, drawn from all of its pairs where there are more: 3 million by default. */
   readonly maxPairs?: number;
   /** Known matches: m is estimated among them, too, as by one more session. */
   readonly labels?: Labels;
@@ -93,7 +93,7 @@ type Session = EmSession & { readonly m: ReadonlyMap<number, readonly number[]> 
 export async function trainModel(
   workshop: Workshop,
   settings: LinkageSettings,
-  { deterministicRules = [], recall = 1, emRules, labels, maxPairs, samplePairs = 1e6, seed = 1, minimumM = 1e-12 }: TrainingPlan,
+  { deterministicRules = [], recall = 1, emRules, labels, maxPairs = 3e6, samplePairs = 1e6, seed = 1, minimumM = 1e-12 }: TrainingPlan,
 ): Promise<{ readonly settings: LinkageSettings; readonly report: TrainingReport }> {
   const step = workshop.progress.step('linkage training', { total: emRules.length + 1, unit: 'parts' });
   const labelled = labels ? await labelM(workshop, settings, labels) : undefined;
@@ -104,7 +104,7 @@ export async function trainModel(
   step.advance(1);
   const sessions: Session[] = [];
   for (const rule of emRules) {
-    sessions.push(await emSession(workshop, withU, rule, { seed, ...(maxPairs === undefined ? {} : { mostPairs: maxPairs }) }));
+    sessions.push(await emSession(workshop, withU, rule, { seed, mostPairs: maxPairs }));
     step.advance(1);
   }
   const untrained: string[] = [];

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { distanceBound, jaroBound, jaroWinklerBound, presence, repeats } from '../../src/linkage/bounds.ts';
 import { jaroRow, jaroSimilarity } from '../../src/linkage/jaro.ts';
+import { packRows } from '../../src/linkage/rows.ts';
 import {
   type ByteTable,
   damerauLevenshtein,
@@ -99,14 +100,23 @@ describe('string measures', () => {
       // Pairs as a batch: none that reaches a limit may be settled as unlike, at limits on both sides of 0.7, where a shared start begins to count.
       const codes = Int32Array.from({ length: 2 * all.length }, (_, v) => v);
       const [left, right] = [0, 1].map((side) => Int32Array.from(all, (_, n) => 2 * n + side)) as [Int32Array, Int32Array];
-      const signed = { table, ...signaturesOf(table) };
+      const rows = packRows({
+        codes: [codes],
+        dictionaryOf: [0],
+        dictionaries: [{ table, ...signaturesOf(table) }],
+        comparisons: [{ levels: [], nullLevel: 0, quickColumn: 0, exactLevel: 1, frequencies: [] }],
+        numbers: [],
+        lists: [],
+        vectors: [],
+        points: [],
+      });
       for (const [kind, exact] of [
         ['jaro', theirs.j],
         ['jaroWinkler', theirs.jw],
       ] as const) {
         for (const limit of [0.5, 0.7, 0.75, 0.8, 0.92]) {
           const levels = new Uint8Array(all.length).fill(7);
-          settleUnlike(signed, codes, { kind, limit, from: 7, to: 3 })(left, right, all.length, levels);
+          settleUnlike(rows, 0, { kind, limit, from: 7, to: 3 })(left, right, all.length, levels);
           expect(
             all.filter((_, n) => levels[n] === 3 && exact[n]! >= limit),
             `${kind} ${limit}`,

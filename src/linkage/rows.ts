@@ -1,0 +1,53 @@
+// What the loops over pairs read most, side by side for each record: its codes, and the signs of the values that are measured.
+//
+// Idea: a pair touches two records. Column by column that is a cache line for each of ten arrays, most of them not in the cache; row by row it is
+// one or two lines for all. Signs are kept by record, not by value, so that no look-up waits for another.
+//
+// Worked case: first_name (measured), ssn: a row is [code, bytes used, bytes used twice and length, first four bytes, code].
+// Cost: built once, 4 bytes x (comparisons + 3 x measured ones) a record: 80 MB for a million records and seven comparisons.
+
+import type { KernelData, Rows } from './kernel.ts';
+import type { ByteTable } from './strings.ts';
+
+/** Rows over the columns whose equality decides a level. Signs of a missing value are 0. */
+export function packRows({ codes, dictionaryOf, dictionaries, comparisons }: Omit<KernelData, 'rows'>): Rows {
+  const codeAt = codes.map(() => -1);
+  const signsAt = codes.map(() => -1);
+  let width = 0;
+  for (const { quickColumn } of comparisons) {
+    if (quickColumn < 0 || codeAt[quickColumn]! >= 0) continue;
+    codeAt[quickColumn] = width++;
+    if (!dictionaries[dictionaryOf[quickColumn]!]) continue;
+    signsAt[quickColumn] = width;
+    width += 3;
+  }
+  const recordCount = codes[0]?.length ?? 0;
+  const numbers = new Int32Array(new SharedArrayBuffer(4 * width * recordCount));
+  codes.forEach((column, c) => {
+    const at = codeAt[c]!;
+    if (at < 0) return;
+    for (let record = 0; record < recordCount; record++) numbers[record * width + at] = column[record]!;
+    const dictionary = dictionaries[dictionaryOf[c]!];
+    if (!dictionary) return;
+    const { table, presence, repeats } = dictionary;
+    const starts = Int32Array.from(presence, (_, value) => firstBytes(table, value));
+    for (let record = 0; record < recordCount; record++) {
+      const value = column[record]!;
+      if (value < 0) continue;
+      const place = record * width + at + 1;
+      numbers[place] = presence[value]!;
+      numbers[place + 1] = repeats[value]!;
+      numbers[place + 2] = starts[value]!;
+    }
+  });
+  return { numbers, width, codeAt, signsAt };
+}
+
+/** The first four bytes of a value as one number, the first one highest; a short one ends in zeros, which at most makes a shared start look longer. */
+function firstBytes({ bytes, offsets }: ByteTable, value: number): number {
+  const from = offsets[value]!;
+  const length = offsets[value + 1]! - from;
+  let word = 0;
+  for (let i = 0; i < 4; i++) word = (word << 8) | (i < length ? bytes[from + i]! : 0);
+  return word;
+}
