@@ -57,7 +57,7 @@ export function estimateM(
   patterns.keys.forEach((key, i) => {
     plain[place.get(key)!] = patterns.counts[i]!;
   });
-  const shiftedPlace = Int32Array.from(patterns.shiftedPattern, (key) => place.get(key)!);
+  const shifted = gatherShifts(patterns, place);
   const total = patterns.counts.reduce((sum, count) => sum + count, 0) + patterns.shift.length;
 
   let m = comparisons.map((one) => [...one.m]);
@@ -70,9 +70,7 @@ export function estimateM(
     const base = Math.log2(lambda / (1 - lambda));
     const weight = digits.map((levels) => levels.reduce((sum, level, c) => sum + levelWeight(comparisons[c]!, m[c]!, level), base));
     const matches = Float64Array.from(plain, (count, i) => count * probability(weight[i]!));
-    shiftedPlace.forEach((at, i) => {
-      matches[at]! += probability(weight[at]! + patterns.shift[i]!);
-    });
+    for (const { at, shift, count } of shifted) matches[at]! += count * probability(weight[at]! + shift);
     const next = maximise(digits, matches, comparisons, m);
     const nextLambda = matches.reduce((sum, value) => sum + value, 0) / total;
     lastChange = Math.abs(nextLambda - lambda);
@@ -85,6 +83,16 @@ export function estimateM(
     history.push({ m, prior: lambda });
   }
   return { m, prior: lambda, iterations, lastChange, converged: lastChange < tolerance, history };
+}
+
+/** Pairs of one pattern and one shift (one value, usually) that lie side by side, counted: most values are shared by many pairs. */
+function gatherShifts({ shiftedPattern, shift }: Patterns, place: ReadonlyMap<number, number>) {
+  const gathered: { readonly at: number; readonly shift: number; count: number }[] = [];
+  for (let i = 0; i < shift.length; i++) {
+    if (i > 0 && shift[i] === shift[i - 1] && shiftedPattern[i] === shiftedPattern[i - 1]) gathered.at(-1)!.count += 1;
+    else gathered.push({ at: place.get(shiftedPattern[i]!)!, shift: shift[i]!, count: 1 });
+  }
+  return gathered;
 }
 
 function maximise(

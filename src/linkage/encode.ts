@@ -39,8 +39,11 @@ export class Encoder {
     this.groups = comparedTogether(settings);
   }
 
-  /** @throws UserError `linkage.empty`, `linkage.ids` */
-  static async open(db: Database, source: string, settings: LinkageSettings): Promise<Encoder> {
+  /**
+   * @param kept the source's columns that are kept; all by default
+   * @throws UserError `linkage.empty`, `linkage.ids`
+   */
+  static async open(db: Database, source: string, settings: LinkageSettings, kept?: readonly string[]): Promise<Encoder> {
     const id = quote(settings.uniqueId);
     const scope = settings.linkType === 'dedupe_only' ? id : `concat(${quote(settings.source!)}, '-__-', ${id})`;
     const [counts] = await db.rows<{ all: number; present: number; different: number }>(
@@ -61,7 +64,8 @@ export class Encoder {
     opened += 1;
     const table = `__linkage_${opened}`;
     // Rows lie in the order they were sorted in, so their place is their number.
-    await db.run(`create or replace temp table ${table}_rows as select * from ${source} order by ${scope}`);
+    const columns = kept ? kept.map(quote).join(', ') : '*';
+    await db.run(`create or replace temp table ${table}_rows as select ${columns} from ${source} order by ${scope}`);
     await db.run(`create or replace temp view ${table} as select *, rowid::integer as __row from ${table}_rows`);
     return new Encoder(db, table, all, settings);
   }
@@ -75,19 +79,37 @@ export class Encoder {
   /** Codes of an expression over one record. */
   async codes(expression: string): Promise<Codes> {
     const key = normaliseExpression(expression);
-    const known = this.encoded.get(key);
-    if (known) return known;
-    const dictionary = await this.dictionary(key);
-    const read = await this.trying(key, () =>
-      this.db.columns<{ r: Int32Array; c: Int32Array }>(
-        `select __row as r, coalesce(d.code, -1)::integer as c from ${this.table} left join ${dictionary.table} d on d.v = cast(${key} as varchar)`,
+    if (!this.encoded.has(key)) await this.encode([key]);
+    return this.encoded.get(key)!;
+  }
+
+  /** Encodes expressions in one pass over the records, where `codes` would take one for each. */
+  async encode(expressions: readonly string[]): Promise<void> {
+    const keys = [...new Set(expressions.map(normaliseExpression))].filter((key) => !this.encoded.has(key));
+    if (keys.length === 0) return;
+    const dictionaries: Dictionary[] = [];
+    for (const key of keys) dictionaries.push(await this.dictionary(key));
+    // Under names that no column of the records has.
+    const joins = dictionaries.map(
+      ({ table }, i) => `left join (select v as __v${i}, code as __c${i} from ${table}) on __v${i} = cast(${keys[i]!} as varchar)`,
+    );
+    const codes = dictionaries.map((_, i) => `coalesce(__c${i}, -1)::integer as c${i}`);
+    const made = keys.map(() => shared(this.recordCount));
+    await this.trying(keys.join(', '), () =>
+      this.db.eachChunk<Record<string, Int32Array>>(
+        `select __row as r, ${codes.join(', ')} from ${this.table} ${joins.join(' ')}`,
+        (columns) => {
+          const rows = columns.r!;
+          made.forEach((list, i) => {
+            const found = columns[`c${i}`]!;
+            for (let n = 0; n < rows.length; n++) list[rows[n]!] = found[n]!;
+          });
+        },
       ),
     );
-    const codes = shared(this.recordCount);
-    for (let n = 0; n < read.r.length; n++) codes[read.r[n]!] = read.c[n]!;
-    const made = { codes, valueCount: dictionary.valueCount, dictionary };
-    this.encoded.set(key, made);
-    return made;
+    keys.forEach((key, i) => {
+      this.encoded.set(key, { codes: made[i]!, valueCount: dictionaries[i]!.valueCount, dictionary: dictionaries[i]! });
+    });
   }
 
   /** The values of a dictionary as UTF-8 bytes, in order of their codes. */

@@ -12,7 +12,7 @@ import { prepareKernel } from './prepare.ts';
 import { rarityShifts, shiftOf } from './rarity.ts';
 import { compileFilters, type MadeRule, makeRule } from './rules.ts';
 import type { KernelJob } from './score.ts';
-import { type BlockingRule, checkColumns, gammasOf, type LinkageSettings, parseSettings } from './settings.ts';
+import { type BlockingRule, checkColumns, gammasOf, type LinkageSettings, parseSettings, settingsColumns } from './settings.ts';
 import { decideLevels } from './sql-path.ts';
 import { type SampleSize, type TrainingPlan, type TrainingReport, trainModel, type Workshop } from './training.ts';
 import { levelRarity, levelWeights, undecidedComparisons } from './weights.ts';
@@ -24,6 +24,8 @@ export type LinkerOptions = {
   /** Table or view of records. */
   readonly table: string;
   readonly settings: LinkageSettings;
+  /** When given, of the table only the settings' columns and these (which training rules read) are kept in memory; else all. */
+  readonly columns?: readonly string[];
   readonly threads?: number;
   readonly progress?: Progress;
   /** A blocking rule is refused when one of its blocks alone holds more pairs. */
@@ -59,7 +61,9 @@ export class Linker implements AsyncDisposable {
       settings,
       columns.map(({ name }) => name),
     );
-    return new Linker(options, await Encoder.open(options.db, options.table, settings));
+    const needed = options.columns && new Set([...settingsColumns(settings), ...options.columns].map((name) => name.toLowerCase()));
+    const kept = columns.map(({ name }) => name).filter((name) => !needed || needed.has(name.toLowerCase()));
+    return new Linker(options, await Encoder.open(options.db, options.table, settings, kept));
   }
 
   async close(): Promise<void> {

@@ -29,6 +29,7 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
     ),
   ]);
 
+  await encoder.encode(codedExpressions(settings));
   const codeColumn = (expression: string) => {
     const key = normaliseExpression(expression);
     return codes.place(key, () => encoder.codes(key));
@@ -145,6 +146,20 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
     ...(source ? { source } : {}),
   };
   return { ...data, rows: packRows(data) };
+}
+
+/** Expressions that blocking rules and comparisons read as codes. */
+function codedExpressions({ comparisons, blockingRules }: LinkageSettings): string[] {
+  const coded = new Set<Condition['kind']>(['null', 'exact', 'jaro', 'jaroWinkler', 'levenshtein', 'damerauLevenshtein', 'jaccard']);
+  const of = (condition: Condition): string[] => {
+    if (condition.kind === 'and' || condition.kind === 'or') return condition.conditions.flatMap(of);
+    if (condition.kind === 'not') return of(condition.condition);
+    return coded.has(condition.kind) ? conditionExpressions(condition) : [];
+  };
+  const levels = comparisons.flatMap((comparison) =>
+    comparison.levels.some(({ condition }) => needsSql(condition)) ? [] : comparison.levels.flatMap(({ condition }) => of(condition)),
+  );
+  return [...levels, ...blockingRules.flatMap(({ on, where, explode }) => (where || explode ? [] : on))];
 }
 
 /** Things made once for each key, in places in order of appearance. */

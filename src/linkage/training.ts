@@ -83,6 +83,11 @@ export type Workshop = {
   ) => Promise<{ readonly source: PairSource; readonly pairs: number }>;
 };
 
+/** Columns that a plan's rules read. */
+export function planColumns({ deterministicRules = [], emRules }: TrainingPlan): string[] {
+  return [...deterministicRules, ...emRules].flatMap(ruleColumns);
+}
+
 type Session = EmSession & { readonly m: ReadonlyMap<number, readonly number[]> };
 
 /**

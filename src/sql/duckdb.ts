@@ -117,14 +117,21 @@ export class Database implements AsyncDisposable {
    * @throws Error when a whole-number column holds a null: say in SQL (coalesce) what missing shall be
    */
   async columns<T extends Record<string, Column>>(sql: string): Promise<T> {
+    const parts: T[] = [];
+    const names = await this.eachChunk<T>(sql, (columns) => parts.push(columns));
+    return Object.fromEntries(names.map((name) => [name, join(parts.map((part) => part[name]!))])) as T;
+  }
+
+  /** Reads a large result as `columns` does, some thousand rows at a time. Returns the columns' names. */
+  async eachChunk<T extends Record<string, Column>>(sql: string, visit: (columns: T) => void): Promise<readonly string[]> {
     const result = await reading(() => this.connection.stream(sql));
     const names = result.columnNames();
-    const parts: Column[][] = names.map(() => []);
     const next = () => reading(() => result.fetchChunk());
     for (let chunk = await next(); chunk && chunk.rowCount > 0; chunk = await next()) {
-      for (let c = 0; c < names.length; c++) parts[c]!.push(readVector(chunk, c, names[c]!));
+      const read = chunk;
+      visit(Object.fromEntries(names.map((name, c) => [name, readVector(read, c, name)])) as T);
     }
-    return Object.fromEntries(names.map((name, c) => [name, join(parts[c]!)])) as T;
+    return names;
   }
 
   /** Creates (or replaces) a table from columns of equal length. */

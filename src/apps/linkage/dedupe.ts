@@ -1,6 +1,6 @@
 import { UserError } from '../../base/errors.ts';
 import { writeFile } from '../../base/files.ts';
-import type { TrainingReport } from '../../linkage/training.ts';
+import { planColumns, type TrainingReport } from '../../linkage/training.ts';
 import { type ClusterCounts, writeClusters } from './clusters.ts';
 import { type ModelFile, readModelFile, refuseSamePlace } from './input.ts';
 import { lacksParameters, openLinker, openStore, refuseIdle, refuseRuleless, refuseUntrained, type StageOptions } from './session.ts';
@@ -46,7 +46,9 @@ export async function dedupe({ files, settingsFile, out, threshold, clusters, ..
   else refuseUntrained(settings);
 
   await using db = await openStore(stage);
-  await using linker = await openLinker(db, files, settings, stage);
+  // Labels may be any column, and a mistyped one is to be answered with the nearest.
+  const columns = plan?.labels ? {} : { columns: plan ? planColumns(plan) : [] };
+  await using linker = await openLinker(db, files, settings, { ...stage, ...columns });
   const training = trains ? await linker.train(plan) : undefined;
   const pairs = await linker.predict({ threshold });
   const counts = await writeFile(out, async (pairsFile) => {

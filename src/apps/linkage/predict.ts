@@ -20,7 +20,7 @@ export async function predict({ files, modelFile, out, threshold, ...stage }: Pr
   refuseRuleless(settings, modelFile);
   refuseUntrained(settings);
   await using db = await openStore(stage);
-  await using linker = await openLinker(db, files, settings, stage);
+  await using linker = await openLinker(db, files, settings, { ...stage, columns: [] });
   const pairs = await linker.predict({ threshold });
   await writeFile(out, (place) => linker.writePairs(pairs, place));
   return { records: linker.recordCount, pairs: pairs.count };

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/errors.ts';
 import type { Progress } from '../../base/progress.ts';
-import { Linker } from '../../linkage/linker.ts';
+import { Linker, type LinkerOptions } from '../../linkage/linker.ts';
 import type { LinkageSettings } from '../../linkage/settings.ts';
 import type { TrainingPlan } from '../../linkage/training.ts';
 import { Database } from '../../sql/duckdb.ts';
@@ -16,7 +16,7 @@ export type StageOptions = {
 
 /** A DuckDB for one stage, with room for DuckDB to work in beside the kernel. */
 export function openStore({ threads }: StageOptions): Promise<Database> {
-  return Database.open({ memoryMb: 1000, threads });
+  return Database.open({ memoryMb: 600, threads });
 }
 
 /** Reads files of records and opens their linkage. Close the linker before the database. */
@@ -24,10 +24,17 @@ export async function openLinker(
   db: Database,
   files: readonly string[],
   settings: LinkageSettings,
-  { threads, progress, log }: StageOptions,
+  { threads, progress, log, columns }: StageOptions & Pick<LinkerOptions, 'columns'>,
 ): Promise<Linker> {
   await loadSources(db, files, settings, log);
-  return Linker.open({ db, table: peopleTable, settings, ...(threads ? { threads } : {}), ...(progress ? { progress } : {}) });
+  return Linker.open({
+    db,
+    table: peopleTable,
+    settings,
+    ...(columns ? { columns } : {}),
+    ...(threads ? { threads } : {}),
+    ...(progress ? { progress } : {}),
+  });
 }
 
 /** Comparisons that no level of which has m, or none u: they would say what Splink's defaults say, not what the data do. */
