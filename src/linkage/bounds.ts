@@ -13,10 +13,19 @@
 /** Longest value the length field tells apart; longer ones get no bound. */
 export const longestBounded = 254;
 
+/** Letters by how rare they are in names, either case, then digits: each its own bucket as far as buckets go, the rarest letters share one. */
+const bucketOf = Uint8Array.from({ length: 256 }, (_, byte) => byte & 31);
+[...'qxzjkvwfbpygmhcudlotrsniea'].forEach((letter, i) => {
+  bucketOf[letter.charCodeAt(0)] = bucketOf[letter.toUpperCase().charCodeAt(0)] = Math.max(0, i - 4);
+});
+[...'0123456789'].forEach((digit, i) => {
+  bucketOf[digit.charCodeAt(0)] = 22 + i;
+});
+
 /** Which of 32 buckets the bytes use. */
 export function presence(bytes: Uint8Array, from: number, until: number): number {
   let word = 0;
-  for (let i = from; i < until; i++) word |= 1 << (bytes[i]! & 31);
+  for (let i = from; i < until; i++) word |= 1 << bucketOf[bytes[i]!]!;
   return word;
 }
 
@@ -25,7 +34,7 @@ export function repeats(bytes: Uint8Array, from: number, until: number): number 
   let once = 0;
   let twice = 0;
   for (let i = from; i < until; i++) {
-    const bit = 1 << (bytes[i]! & 31);
+    const bit = 1 << bucketOf[bytes[i]!]!;
     twice |= once & bit;
     once |= bit;
   }

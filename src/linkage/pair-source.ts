@@ -31,6 +31,8 @@ export type PairSource = {
   readonly tasks: Int32Array;
   /** `Atomics` counter of the next task to take. */
   readonly next: Int32Array;
+  /** Group numbers of the rules that are groups and nothing else, in order, side by side for each record. */
+  readonly plainGroups: Int32Array;
   /** Source of each record when pairs within one source are none. */
   readonly origin?: Int32Array;
   readonly filterData?: KernelData;
@@ -94,13 +96,16 @@ export function startWalk(source: PairSource, visit: VisitBatch): () => boolean 
 /** Drops pairs in place and says how many stay. */
 type Thin = (left: Int32Array, right: Int32Array, count: number) => number;
 
-function thinner({ rules, origin, sample, filterData }: PairSource, rule: number): Thin {
+function thinner({ rules, plainGroups, origin, sample, filterData }: PairSource, rule: number): Thin {
   const steps: Thin[] = [];
   if (origin) steps.push(keeping((a, b) => origin[a] !== origin[b]));
   if (sample) steps.push(keeping(drawn(sample)));
   const own = filterOf(rules[rule]!, filterData);
   if (own) steps.push(keeping(own));
-  for (const earlier of rules.slice(0, rule)) steps.push(producedBy(earlier, filterData));
+  const earlier = rules.slice(0, rule);
+  const plain = earlier.filter(isPlain).length;
+  if (plain > 0) steps.push(inNoGroup(plainGroups, { first: plain, of: rules.filter(isPlain).length }));
+  for (const one of earlier) if (!isPlain(one)) steps.push(producedBy(one, filterData));
   return (left, right, count) => steps.reduce((kept, step) => (kept > 0 ? step(left, right, kept) : 0), count);
 }
 
@@ -118,28 +123,46 @@ function keeping(holds: (a: number, b: number) => boolean): Thin {
   };
 }
 
-/** Drops what an earlier rule produces. */
+/** Drops what an earlier rule produces: one with a filter, or a list. */
 function producedBy(earlier: RuleSource, filterData: KernelData | undefined): Thin {
   if (earlier.kind === 'list') {
     const { starts, rights } = earlier;
     return keeping((a, b) => !holdsSorted(rights, starts[a]!, starts[a + 1]!, b));
   }
   const { groups } = earlier;
-  const filter = filterOf(earlier, filterData);
-  if (filter) return keeping((a, b) => groups[a]! < 0 || groups[a] !== groups[b] || !filter(a, b));
-  // Nearly every pair of nearly every rule comes by here: written out.
+  const filter = filterOf(earlier, filterData)!;
+  return keeping((a, b) => groups[a]! < 0 || groups[a] !== groups[b] || !filter(a, b));
+}
+
+/** Drops pairs that share a group of any of the first rules of a record's row. */
+function inNoGroup(groups: Int32Array, { first, of: width }: { readonly first: number; readonly of: number }): Thin {
   return (left, right, count) => {
     let kept = 0;
     for (let k = 0; k < count; k++) {
-      const a = left[k]!;
-      const b = right[k]!;
-      const group = groups[a]!;
-      left[kept] = a;
-      right[kept] = b;
-      if (group < 0 || group !== groups[b]) kept++;
+      const a = left[k]! * width;
+      const b = right[k]! * width;
+      let rule = 0;
+      while (rule < first && (groups[a + rule]! < 0 || groups[a + rule] !== groups[b + rule])) rule++;
+      left[kept] = left[k]!;
+      right[kept] = right[k]!;
+      if (rule === first) kept++;
     }
     return kept;
   };
+}
+
+function isPlain(rule: RuleSource): rule is Extract<RuleSource, { readonly kind: 'groups' }> {
+  return rule.kind === 'groups' && !rule.filter;
+}
+
+function sideBySide(rules: readonly RuleSource[]): Int32Array {
+  const lists = rules.filter(isPlain).map(({ groups }) => groups);
+  const width = lists.length;
+  const packed = new Int32Array(new SharedArrayBuffer(4 * width * (lists[0]?.length ?? 0)));
+  lists.forEach((list, at) => {
+    for (let record = 0; record < list.length; record++) packed[record * width + at] = list[record]!;
+  });
+  return packed;
 }
 
 function filterOf(rule: RuleSource, filterData: KernelData | undefined): ((a: number, b: number) => boolean) | undefined {
@@ -224,7 +247,8 @@ export function createPairSource(
   more: Pick<PairSource, 'origin' | 'filterData' | 'sample'> = {},
   pairsPerTask = 50_000,
 ): PairSource {
-  return { rules, tasks: planTasks(rules, pairsPerTask), next: new Int32Array(new SharedArrayBuffer(4)), ...more };
+  const next = new Int32Array(new SharedArrayBuffer(4));
+  return { rules, tasks: planTasks(rules, pairsPerTask), next, plainGroups: sideBySide(rules), ...more };
 }
 
 /** The same source with one rule's tasks alone: the pairs that no rule before it produces. */
