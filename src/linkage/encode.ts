@@ -131,6 +131,11 @@ export class Encoder {
     return { bytes, offsets };
   }
 
+  /** Gives back the values' bytes, which only measuring needs. */
+  forgetText(): void {
+    this.bytes.clear();
+  }
+
   private async dictionary(key: string): Promise<Dictionary> {
     const expressions = this.groups.get(key) ?? [key];
     const name = expressions[0]!;

@@ -176,6 +176,14 @@ export class Linker implements AsyncDisposable {
     };
   }
 
+  /** Gives back the memory that training and prediction work with; they take it again when called again. */
+  async rest(): Promise<void> {
+    await this.pool.rest();
+    this.kernel = undefined;
+    this.rules.clear();
+    this.encoder.forgetText();
+  }
+
   /** Writes pairs as Parquet with Splink's column names. */
   async writePairs(candidates: Candidates, file: string, options?: WriteOptions): Promise<void> {
     await writePairs(this.encoder, this.model, candidates, file, options);

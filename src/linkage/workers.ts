@@ -23,7 +23,12 @@ export type PoolRun = {
 };
 
 /** Worker threads at work; `stop` ends them at once and rejects what runs. */
-export type Pool = { readonly run: (work: PoolRun) => Promise<KernelResult>; readonly stop: () => Promise<void> };
+export type Pool = {
+  readonly run: (work: PoolRun) => Promise<KernelResult>;
+  /** Ends idle workers; the next run starts new ones. */
+  readonly rest: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+};
 
 /** A pool of so many threads (all cores by default), this one counted. A run on fewer than `pairsWorthThreads` pairs stays in this thread. */
 export function createPool({
@@ -101,6 +106,9 @@ export function createPool({
         await endWorkers();
         throw fault;
       }
+    },
+    rest: async () => {
+      await Promise.all(idle.splice(0).map((worker) => worker.terminate()));
     },
     stop: async () => {
       isStopped = true;

@@ -51,6 +51,7 @@ export async function dedupe({ files, settingsFile, out, threshold, clusters, ..
   await using linker = await openLinker(db, files, settings, { ...stage, ...columns });
   const training = trains ? await linker.train(plan) : undefined;
   const pairs = await linker.predict({ threshold });
+  await linker.rest();
   const counts = await writeFile(out, async (pairsFile) => {
     await linker.writePairs(pairs, pairsFile);
     if (clusters === undefined) return undefined;

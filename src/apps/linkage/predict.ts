@@ -22,6 +22,7 @@ export async function predict({ files, modelFile, out, threshold, ...stage }: Pr
   await using db = await openStore(stage);
   await using linker = await openLinker(db, files, settings, { ...stage, columns: [] });
   const pairs = await linker.predict({ threshold });
+  await linker.rest();
   await writeFile(out, (place) => linker.writePairs(pairs, place));
   return { records: linker.recordCount, pairs: pairs.count };
 }
