@@ -27,6 +27,9 @@ const within = (column: string, atMost: number): Condition => ({
 });
 
 export const speedSettings: LinkageSettings = {
+  // Splink's defaults: values and levels are written, frequencies and Bayes factors are not.
+  retainMatching: true,
+  retainIntermediate: false,
   linkType: 'dedupe_only',
   uniqueId: 'unique_id',
   prior: 1e-4,

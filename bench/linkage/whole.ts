@@ -46,6 +46,8 @@ export async function* wholeProcess({ folder, sizes, settings, model }: Sizes): 
     yield atMost(`${count.toLocaleString('en-US')} records, peak memory`, ours.peakMb, 1536, 'MB', {
       ...(theirs ? { peer: `Splink 5: ${theirs.peakMb.toFixed(0)} MB`, ratio: theirs.peakMb / ours.peakMb } : {}),
     });
+    const uncapped = { ...job, model: writeModel(join(folder, 'uncapped.json'), speedSettings, { ...speedTraining, max_pairs: 1e9 }) };
+    yield against(`${what}, ours with EM on all pairs, too`, ourRun(uncapped), theirs, { name: 'Splink 5' });
     const capped = { ...job, model: writeModel(join(folder, 'capped.json'), speedSettings, { ...speedTraining, max_pairs: 1e6 }) };
     const both = inTurn(
       rounds,
