@@ -40,10 +40,10 @@ export function bestLinks(options: BestLinksOptions): Int32Array {
     throw new UserError('linkage.cluster', `cluster: lengths differ: ${left.length} links, ${probability.length} probabilities`);
   }
   const component = connectedComponents(count, left, right);
-  const kept = Uint32Array.from({ length: left.length }, (_, k) => k).filter((k) => left[k] !== right[k]);
+  const kept = new Uint32Array(left.length).map((_, k) => k).filter((k) => left[k] !== right[k]);
   const links = ties === 'drop' ? dropTies(options, kept) : kept;
   links.sort((a, b) => component[left[a]!]! - component[left[b]!]! || a - b);
-  const label = Int32Array.from({ length: count }, (_, record) => record);
+  const label = new Int32Array(count).map((_, record) => record);
   for (let from = 0, to = 0; from < links.length; from = to) {
     while (to < links.length && component[left[links[to]!]!] === component[left[links[from]!]!]) to += 1;
     joinComponent(options, links.subarray(from, to), label);

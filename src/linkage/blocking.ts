@@ -43,7 +43,21 @@ export async function buildBlocks(encoder: Encoder, rule: BlockingRule): Promise
     if (groups === undefined) [groups, count] = [codes, valueCount];
     else ({ groups, count } = combine(groups, count, codes, valueCount));
   }
-  return { kind: 'groups', name: ruleName(rule), groups: groups!, ...lineUp(groups!, count) };
+  const numbered = byFirstRecord(groups!, count);
+  return { kind: 'groups', name: ruleName(rule), groups: numbered.groups, ...lineUp(numbered.groups, numbered.count) };
+}
+
+/** Groups numbered in order of their first record: walking them reads the left records one after another, not here and there. */
+function byFirstRecord(groups: Int32Array, count: number): { readonly groups: Int32Array; readonly count: number } {
+  const numbers = new Int32Array(count).fill(-1);
+  const numbered = shared(groups.length);
+  let next = 0;
+  for (let record = 0; record < groups.length; record++) {
+    const group = groups[record]!;
+    if (group >= 0 && numbers[group]! < 0) numbers[group] = next++;
+    numbered[record] = group < 0 ? -1 : numbers[group]!;
+  }
+  return { groups: numbered, count: next };
 }
 
 /** All records in one group: every pair. */

@@ -27,7 +27,7 @@ import { createPairQueue } from './pair-queue.ts';
  */
 export function connectedComponents(count: number, left: ArrayLike<number>, right: ArrayLike<number>): Int32Array {
   checkLinks(count, left, right);
-  const parent = Int32Array.from({ length: count }, (_, i) => i);
+  const parent = new Int32Array(count).map((_, i) => i);
   for (let k = 0; k < left.length; k++) join(parent, left[k]!, right[k]!);
   return numberBySmallestMember(parent);
 }
@@ -61,12 +61,12 @@ export function meanLinkage({ count, left, right, logOdds, forbid, clip = 8, uns
   if (!(clip > 0 && clip < Number.POSITIVE_INFINITY)) throw fault(`clip is not a positive number: ${clip}`);
   if (!(unseen <= 0)) throw fault(`unseen is above 0: ${unseen}; a pair nobody scored cannot speak for a match`);
 
-  const parent = Int32Array.from({ length: count }, (_, i) => i);
+  const parent = new Int32Array(count).map((_, i) => i);
   for (let k = 0; k < left.length; k++) if (logOdds[k]! > 0) join(parent, left[k]!, right[k]!);
   const { order, start } = groupByRoot(parent);
   const linksOf = groupLinks({ parent, left, right });
 
-  const cluster = Int32Array.from({ length: count }, (_, i) => i);
+  const cluster = new Int32Array(count).map((_, i) => i);
   const local = new Int32Array(count);
   for (let component = 0; component + 1 < start.length; component++) {
     const members = order.subarray(start[component], start[component + 1]);

@@ -135,7 +135,7 @@ function joined(parts: readonly KernelResult[]): KernelResult {
     left,
     countingOrder(
       right,
-      Uint32Array.from(left, (_, i) => i),
+      new Uint32Array(size).map((_, i) => i),
     ),
   );
   const arrange = <T extends Int32Array | Float64Array | Uint8Array>(values: T): T => {

@@ -82,7 +82,10 @@ export async function waterfallOf(
   const names = await loadPairs(db, file, [...(source ? [source] : []), id]);
   const comparisons = comparisonsOf(names, [id, ...(source ? [source] : [])]);
   if (comparisons.length === 0) {
-    throw new UserError('chart.columns', `chart: no bf_ or mw_ columns in ${file}; have the pairs written with intermediate columns`);
+    throw new UserError(
+      'chart.columns',
+      `chart: no bf_ or mw_ columns in ${file}; set retain_intermediate_calculation_columns in the model and have the pairs written again`,
+    );
   }
   const row = await findPair(db, { file, names, left, right, id, source });
   const bits = (column: string) => {

@@ -60,9 +60,9 @@ export async function writeMembership(
   file: string,
 ): Promise<void> {
   const firstOf = new Int32Array(cluster.length).fill(-1);
-  const first = Int32Array.from(cluster, (one, row) => (firstOf[one]! < 0 ? (firstOf[one] = row) : firstOf[one]!));
+  const first = cluster.map((one, row) => (firstOf[one]! < 0 ? (firstOf[one] = row) : firstOf[one]!));
   await db.createTable('__clusters', {
-    row: { type: 'INTEGER', values: Int32Array.from(cluster, (_, row) => row) },
+    row: { type: 'INTEGER', values: cluster.map((_, row) => row) },
     first: { type: 'INTEGER', values: first },
   });
   const columns = (source ? [source, id] : [id]).map((name) => `member.${quote(name)}`).join(', ');
