@@ -8,7 +8,7 @@ import { openSession } from '../src/apps/entity-resolution/session.ts';
 import { sigmoid } from '../src/base/statistics.ts';
 import { truePairCount } from '../src/evaluation/pairwise.ts';
 import { bestGridThreshold } from '../src/evaluation/thresholds.ts';
-import { connectedComponents } from '../src/linkage/cluster.ts';
+import { connectedComponents, strongLinks } from '../src/linkage/cluster.ts';
 import { Linker } from '../src/linkage/linker.ts';
 import { referenceSettings, referenceTraining } from '../src/linkage/presets.ts';
 import { toSplinkJson } from '../src/linkage/splink-json.ts';
@@ -99,9 +99,8 @@ async function ourLinkage(records: string) {
   await using linker = await Linker.open({ db, table: 'people', settings: referenceSettings });
   await linker.train(referenceTraining);
   const pairs = await linker.predict({ threshold });
-  const joined = pairs.matchWeight.map((weight) => (sigmoid(weight * Math.LN2) >= clusterAt ? 1 : 0));
-  const keep = (side: Int32Array) => side.filter((_, p) => joined[p] === 1);
-  connectedComponents(linker.recordCount, keep(pairs.left), keep(pairs.right));
+  const { left, right } = strongLinks({ ...pairs, weight: pairs.matchWeight }, Math.log2(clusterAt / (1 - clusterAt)));
+  connectedComponents(linker.recordCount, left, right);
   return { pairs, seconds: (performance.now() - start) / 1000 };
 }
 

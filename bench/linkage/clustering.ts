@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-import { connectedComponents } from '../../src/linkage/cluster.ts';
+import { connectedComponents, strongLinks } from '../../src/linkage/cluster.ts';
 import { Database, literal } from '../../src/sql/duckdb.ts';
 import { best, clinfuse } from '../clinfuse.ts';
 import { people } from '../people.ts';
@@ -22,9 +22,8 @@ export async function* clustering({ folder, count, model }: Job): AsyncGenerator
   const links = await readLinks(records, pairs);
   const ours = best(3, () => {
     const start = performance.now();
-    const joins = links.p.map((probability) => (probability >= threshold ? 1 : 0));
-    const keep = (_: number, p: number) => joins[p] === 1;
-    const clusters = new Set(connectedComponents(count, links.l.filter(keep), links.r.filter(keep))).size;
+    const { left, right } = strongLinks({ left: links.l, right: links.r, weight: links.p }, threshold);
+    const clusters = connectedComponents(count, left, right).reduce((most, one) => Math.max(most, one), -1) + 1;
     return { seconds: (performance.now() - start) / 1000, clusters };
   });
   const what = `clusters of ${count.toLocaleString('en-US')} records, ${links.p.length.toLocaleString('en-US')} links`;

@@ -32,6 +32,22 @@ export function connectedComponents(count: number, left: ArrayLike<number>, righ
   return numberBySmallestMember(parent);
 }
 
+/** The links of at least a weight (or probability): both sides' record numbers. */
+export function strongLinks(
+  { left, right, weight }: { readonly left: Int32Array; readonly right: Int32Array; readonly weight: Float64Array },
+  least: number,
+): { readonly left: Int32Array; readonly right: Int32Array } {
+  let count = 0;
+  for (let k = 0; k < weight.length; k++) if (weight[k]! >= least) count++;
+  const strong = { left: new Int32Array(count), right: new Int32Array(count) };
+  for (let k = 0, at = 0; k < weight.length; k++) {
+    if (!(weight[k]! >= least)) continue;
+    strong.left[at] = left[k]!;
+    strong.right[at++] = right[k]!;
+  }
+  return strong;
+}
+
 export type MeanLinkageOptions = {
   /** Number of records, 0..count-1. */
   readonly count: number;

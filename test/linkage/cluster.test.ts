@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { random } from '../../src/base/random.ts';
-import { connectedComponents, meanLinkage } from '../../src/linkage/cluster.ts';
+import { connectedComponents, meanLinkage, strongLinks } from '../../src/linkage/cluster.ts';
 
 type Link = readonly [number, number, number];
 
@@ -13,6 +13,11 @@ const columns = (links: readonly Link[]) => ({
 });
 
 describe('connected components', () => {
+  test('strong links are those of at least the weight, in order; one without a weight is none', () => {
+    const links = { left: Int32Array.of(0, 1, 2, 3), right: Int32Array.of(4, 5, 6, 7), weight: Float64Array.of(2, 1.9, Number.NaN, 3) };
+    expect(strongLinks(links, 2)).toEqual({ left: Int32Array.of(0, 3), right: Int32Array.of(4, 7) });
+  });
+
   test.each([
     { name: 'no records', count: 0, links: [], clusters: [] },
     { name: 'no links', count: 3, links: [], clusters: [0, 1, 2] },

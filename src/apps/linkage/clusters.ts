@@ -1,5 +1,5 @@
 import type { Candidates } from '../../linkage/candidates.ts';
-import { connectedComponents } from '../../linkage/cluster.ts';
+import { connectedComponents, strongLinks } from '../../linkage/cluster.ts';
 import type { Linker } from '../../linkage/linker.ts';
 import { type Database, quote } from '../../sql/duckdb.ts';
 import { peopleTable } from './records.ts';
@@ -18,8 +18,8 @@ export async function writeClusters(
   file: string,
 ): Promise<ClusterCounts> {
   const least = Math.log2(threshold / (1 - threshold));
-  const keep = (_: number, p: number) => pairs.matchWeight[p]! >= least;
-  const cluster = connectedComponents(linker.recordCount, pairs.left.filter(keep), pairs.right.filter(keep));
+  const { left, right } = strongLinks({ ...pairs, weight: pairs.matchWeight }, least);
+  const cluster = connectedComponents(linker.recordCount, left, right);
   const { linkType, uniqueId: id, source } = linker.settings;
   const numbered = `(select *, __row as row from ${linker.records})`;
   await writeMembership(db, { cluster, numbered, id, source: linkType === 'dedupe_only' ? undefined : source! }, file);
