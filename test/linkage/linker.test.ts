@@ -88,6 +88,17 @@ describe('prediction', () => {
     expect(one.count).toBeGreaterThan(500);
   });
 
+  test('after a rest the same is found again; of a table only the columns that are asked for are kept', async () => {
+    const settings = model('reference');
+    await using linker = await Linker.open({ db, table: 'people', settings, columns: ['gender'] });
+    const before = await linker.predict();
+    await linker.rest();
+    expect(await linker.predict()).toEqual(before);
+    const kept = (await db.describe(linker.records)).map(({ name }) => name);
+    expect(kept).toContain('gender');
+    expect(kept).not.toContain('tags');
+  });
+
   test('missing is no value: it joins no block, is no agreement and no disagreement', async () => {
     await db.run(
       `create or replace table few as select * from (values (1, 'Ann', 'Bonn'), (2, null, 'Bonn'), (3, null, 'Bonn'), (4, 'Bob', null), (5, 'Ann', null)) t(id, name, city)`,
