@@ -11,44 +11,21 @@ import { blockingOf, completenessOf } from './chart-records.ts';
 import { refuseSamePlace } from './input.ts';
 import type { StageOptions } from './session.ts';
 
-/** What a kind of chart is drawn from. */
-export type ChartInputs = {
-  readonly 'match-weights': { readonly model: string };
-  readonly 'm-u': { readonly model: string };
+const charts = {
+  'match-weights': async ({ model }: { readonly model: string }) => matchWeightsChart(modelOf(model)),
+  'm-u': async ({ model }: { readonly model: string }) => mAndUChart(modelOf(model)),
   /** What `link train --json` printed. */
-  readonly 'em-history': { readonly report: string };
-  readonly histogram: { readonly pairs: string };
-  readonly waterfall: {
-    readonly pairs: string;
-    readonly left: string;
-    readonly right: string;
-    readonly id: string;
-    readonly source?: string | undefined;
-  };
-  readonly blocking: { readonly in: readonly string[]; readonly settings: string };
-  readonly completeness: { readonly in: readonly string[]; readonly source?: string | undefined };
-  readonly thresholds: {
-    readonly pairs: string;
-    readonly in: readonly string[];
-    readonly labels: string;
-    readonly id: string;
-    readonly source?: string | undefined;
-    readonly linkOnly?: boolean | undefined;
-  };
-};
-
-export type ChartKind = keyof ChartInputs;
-
-const charts: { readonly [K in ChartKind]: (inputs: ChartInputs[K], stage: StageOptions) => Promise<ChartSpec> } = {
-  'match-weights': async ({ model }) => matchWeightsChart(modelOf(model)),
-  'm-u': async ({ model }) => mAndUChart(modelOf(model)),
-  'em-history': async ({ report }) => historyOf(report),
+  'em-history': async ({ report }: { readonly report: string }) => historyOf(report),
   histogram: histogramOf,
   waterfall: waterfallOf,
   blocking: blockingOf,
   completeness: completenessOf,
   thresholds: thresholdsOf,
 };
+
+export type ChartKind = keyof typeof charts;
+/** What a kind of chart is drawn from. */
+export type ChartInputs = { readonly [K in ChartKind]: Parameters<(typeof charts)[K]>[0] };
 
 const formats: Readonly<Record<string, (spec: ChartSpec, out: string) => Promise<void>>> = {
   '.svg': async (spec, out) => writeText(out, await renderSvg(spec)),
@@ -66,5 +43,6 @@ export async function drawChart<K extends ChartKind>(kind: K, inputs: ChartInput
   if (write === undefined) throw new UserError('chart.format', `chart: unknown kind of picture: ${out}; name a .svg, .png or .json file`);
   const { in: files = [], ...named } = inputs as { readonly in?: readonly string[]; readonly [key: string]: unknown };
   refuseSamePlace([...files, ...[named.model, named.report, named.pairs, named.settings].filter((one) => typeof one === 'string')], [out]);
-  await write(await charts[kind](inputs, stage), out);
+  const draw = charts[kind] as (inputs: ChartInputs[K], stage: StageOptions) => Promise<ChartSpec>;
+  await write(await draw(inputs, stage), out);
 }
