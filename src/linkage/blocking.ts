@@ -155,6 +155,6 @@ export async function guardBlocks(encoder: Encoder, rule: BlockingRule, count: B
     'linkage.block',
     `linkage: blocking rule explodes: ${count.rule}: ${first ? `"${oneLine(first.value)}" is shared by` : 'all pairs of'} ` +
       `${thousands(count.largest[0]!.records)} records, ${thousands(count.largest[0]!.pairs)} pairs; ` +
-      `add a column to the rule, clear the value, or raise maxBlockPairs (${thousands(maxBlockPairs)})`,
+      `add a column to the rule, clear the value, or raise maxBlockPairs (--max-block-pairs) from ${thousands(maxBlockPairs)}`,
   );
 }

@@ -86,6 +86,12 @@ const faults: readonly Fault[] = [
     files: { 'people.csv': header + Array.from({ length: 64_000 }, (_, n) => `${n},Ann,01234,999\n`).join('') },
     says: /blocking rule explodes: ssn: "999" is shared by 64,000 records/,
   },
+  {
+    name: 'a block beyond a cap of one’s own',
+    files: { 'people.csv': header + Array.from({ length: 20 }, (_, n) => `${n},Ann,01234,999\n`).join('') },
+    words: [...dedupe('people.csv'), '--max-block-pairs', '100'],
+    says: /"999" is shared by 20 records, 190 pairs; .* raise maxBlockPairs \(--max-block-pairs\) from 100/,
+  },
   { name: 'no rows', files: { 'people.csv': header }, says: /no rows: people\.csv; nothing to link/ },
   {
     name: 'one row, to be trained on',

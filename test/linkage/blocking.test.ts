@@ -138,7 +138,7 @@ describe('blocking', () => {
       const rule = { on: ['city'] };
       const count = countBlocks(await buildBlocks(encoder, rule));
       await expect(guardBlocks(encoder, rule, count, 1e6)).rejects.toThrow(
-        'linkage: blocking rule explodes: city: "unknown" is shared by 3,000 records, 4,498,500 pairs; add a column to the rule, clear the value, or raise maxBlockPairs (1,000,000)',
+        'linkage: blocking rule explodes: city: "unknown" is shared by 3,000 records, 4,498,500 pairs; add a column to the rule, clear the value, or raise maxBlockPairs (--max-block-pairs) from 1,000,000',
       );
       await expect(guardBlocks(encoder, rule, count, 1e7)).resolves.toBeUndefined();
       await encoder.close();

@@ -9,6 +9,8 @@ import { loadSources, peopleTable } from './records.ts';
 /** What the stages of this application share. */
 export type StageOptions = {
   readonly threads?: number | undefined;
+  /** A blocking rule is refused when one of its blocks alone holds more pairs. */
+  readonly maxBlockPairs?: number | undefined;
   readonly progress?: Progress;
   /** Is told what a user should know of the input, a line each. */
   readonly log?: (line: string) => void;
@@ -24,7 +26,7 @@ export async function openLinker(
   db: Database,
   files: readonly string[],
   settings: LinkageSettings,
-  { threads, progress, log, columns }: StageOptions & Pick<LinkerOptions, 'columns'>,
+  { threads, maxBlockPairs, progress, log, columns }: StageOptions & Pick<LinkerOptions, 'columns'>,
 ): Promise<Linker> {
   await loadSources(db, files, settings, log);
   return Linker.open({
@@ -32,6 +34,7 @@ export async function openLinker(
     table: peopleTable,
     settings,
     ...(columns ? { columns } : {}),
+    ...(maxBlockPairs ? { maxBlockPairs } : {}),
     ...(threads ? { threads } : {}),
     ...(progress ? { progress } : {}),
   });

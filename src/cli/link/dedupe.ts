@@ -10,6 +10,8 @@ import {
   clusterThresholdSchema,
   fileSchema,
   filesSchema,
+  maxBlockPairsOption,
+  maxBlockPairsSchema,
   peopleOption,
   tellTraining,
   thresholdOption,
@@ -23,6 +25,7 @@ const schema = z.strictObject({
   threshold: thresholdSchema,
   clusters: fileSchema.optional(),
   clusterThreshold: clusterThresholdSchema.optional(),
+  maxBlockPairs: maxBlockPairsSchema,
   threads: threadsSchema,
 });
 
@@ -39,16 +42,17 @@ export function dedupeCommand(): Command {
       thresholdOption,
       { flags: '--clusters <file>', help: 'clusters to write (Parquet), with --cluster-threshold' },
       { flags: '--cluster-threshold <p>', help: 'match probability from which a pair joins two records' },
+      maxBlockPairsOption,
       threadsOption,
     ],
     schema,
-    run: async ({ in: files, settings, out, threshold, clusters, clusterThreshold, threads }, { progress, log }) => {
+    run: async ({ in: files, settings, out, threshold, clusters, clusterThreshold, ...stage }, { progress, log }) => {
       if ((clusters === undefined) !== (clusterThreshold === undefined)) {
         throw new UserError('cli.option', 'dedupe: --clusters and --cluster-threshold go together; give both or neither');
       }
       const wanted =
         clusters === undefined || clusterThreshold === undefined ? {} : { clusters: { file: clusters, threshold: clusterThreshold } };
-      const result = await dedupe({ files, settingsFile: settings, out, threshold, threads, progress, log, ...wanted });
+      const result = await dedupe({ files, settingsFile: settings, out, threshold, ...stage, progress, log, ...wanted });
       return { text: tell(result, { out, threshold, clusters }), json: result };
     },
   });

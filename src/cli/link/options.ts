@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { thousands } from '../../base/text.ts';
 import type { TrainingReport } from '../../linkage/training.ts';
-import { numberOption, type VerbOption } from '../verb.ts';
+import { countOption, numberOption, type VerbOption } from '../verb.ts';
 
 /** Options that several verbs share. */
 export const peopleOption: VerbOption = {
@@ -15,12 +15,18 @@ export const thresholdOption: VerbOption = {
   default: 0.0001,
 };
 
+export const maxBlockPairsOption: VerbOption = {
+  flags: '--max-block-pairs <count>',
+  help: 'refuse a blocking rule one value of which makes more pairs (default: 2,000,000,000)',
+};
+
 export const idOption: VerbOption = { flags: '--id <column>', help: 'id column of the pairs, without its _l and _r', default: 'unique_id' };
 export const sourceOption: VerbOption = { flags: '--source <column>', help: 'source column (source_dataset where the pairs have it)' };
 
 export const fileSchema = z.string().min(1);
 export const filesSchema = z.array(fileSchema).min(1);
 export const thresholdSchema = numberOption.refine((value) => value >= 0 && value < 1, { message: 'not in [0, 1)' });
+export const maxBlockPairsSchema = countOption.optional();
 export const clusterThresholdSchema = numberOption.refine((value) => value > 0 && value < 1, { message: 'not in (0, 1)' });
 
 /** What training did, said plainly: one line a session, and what it left open. */

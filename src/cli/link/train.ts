@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { train } from '../../apps/linkage/train.ts';
 
 import { threadsOption, threadsSchema, verb } from '../verb.ts';
-import { fileSchema, filesSchema, peopleOption, tellTraining } from './options.ts';
+import { fileSchema, filesSchema, maxBlockPairsOption, maxBlockPairsSchema, peopleOption, tellTraining } from './options.ts';
 
 const schema = z.strictObject({
   in: filesSchema,
@@ -12,6 +12,7 @@ const schema = z.strictObject({
   out: fileSchema,
   labels: z.string().min(1).optional(),
   pairwiseLabels: fileSchema.optional(),
+  maxBlockPairs: maxBlockPairsSchema,
   threads: threadsSchema,
 });
 
@@ -27,11 +28,12 @@ export function trainCommand(): Command {
       { flags: '--out <file>', help: 'trained model to write (JSON; Splink loads it, too)', required: true },
       { flags: '--labels <column>', help: 'm from records that share a value of this column, too' },
       { flags: '--pairwise-labels <file>', help: 'm from the pairs of this file, too: <id>_l, <id>_r and, between sources, the sources' },
+      maxBlockPairsOption,
       threadsOption,
     ],
     schema,
-    run: async ({ in: files, settings, out, labels, pairwiseLabels, threads }, { progress, log }) => {
-      const report = await train({ files, settingsFile: settings, out, labels, pairwiseLabels, threads, progress, log });
+    run: async ({ in: files, settings, out, labels, pairwiseLabels, ...stage }, { progress, log }) => {
+      const report = await train({ files, settingsFile: settings, out, labels, pairwiseLabels, ...stage, progress, log });
       return { text: [...tellTraining(report), `Model: ${out}`].join('\n'), json: report };
     },
   });
