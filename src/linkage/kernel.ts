@@ -303,7 +303,7 @@ function reach(
 function measureOf(kind: Measure, { table }: Exclude<Dictionary, undefined>): (x: number, y: number) => number {
   if (kind === 'jaro' || kind === 'jaroWinkler') return jaroSimilarity(table, kind);
   const run = kind === 'levenshtein' ? levenshtein : damerauLevenshtein;
-  return (x, y) => run(table, x, table, y);
+  return (x, y) => run(table, x, y);
 }
 
 /** One measure for all levels that ask for it, which remembers the last pair it was asked about. */

@@ -12,50 +12,14 @@ import { bitCount } from './bounds.ts';
 /** Values as bytes: value v is `bytes[offsets[v] .. offsets[v + 1])`. */
 export type ByteTable = { readonly bytes: Uint8Array; readonly offsets: Uint32Array };
 
-let rowBefore = new Int32Array(64);
-let row = new Int32Array(64);
+/** What lies between the equal ends of the two values looked at last: where it begins in both, and how many bytes of each. */
+const between = { from: 0, otherFrom: 0, rows: 0, columns: 0 };
 
-/** Fewest inserted, deleted or replaced bytes. */
-export function levenshtein(left: ByteTable, a: number, right: ByteTable, b: number): number {
-  const { bytes: x } = left;
-  const { bytes: y } = right;
-  let from = left.offsets[a]!;
-  let until = left.offsets[a + 1]!;
-  let otherFrom = right.offsets[b]!;
-  let otherUntil = right.offsets[b + 1]!;
-  while (from < until && otherFrom < otherUntil && x[from] === y[otherFrom]) {
-    from += 1;
-    otherFrom += 1;
-  }
-  while (from < until && otherFrom < otherUntil && x[until - 1] === y[otherUntil - 1]) {
-    until -= 1;
-    otherUntil -= 1;
-  }
-  const rows = until - from;
-  const columns = otherUntil - otherFrom;
-  if (rows === 0 || columns === 0) return rows + columns;
-  if (row.length <= columns) [rowBefore, row] = [new Int32Array(2 * columns), new Int32Array(2 * columns)];
-  for (let j = 0; j <= columns; j++) rowBefore[j] = j;
-  for (let i = 1; i <= rows; i++) {
-    row[0] = i;
-    const byte = x[from + i - 1];
-    for (let j = 1; j <= columns; j++) {
-      const replaced = rowBefore[j - 1]! + (byte === y[otherFrom + j - 1] ? 0 : 1);
-      row[j] = Math.min(replaced, rowBefore[j]! + 1, row[j - 1]! + 1);
-    }
-    [rowBefore, row] = [row, rowBefore];
-  }
-  return rowBefore[columns]!;
-}
-
-/** Whether one inserted, deleted or replaced byte (or, with `swaps`, one swap of neighbours) is enough: what lies between equal ends tells. */
-export function withinOneEdit({ bytes, offsets }: ByteTable, a: number, b: number, swaps: boolean): boolean {
+function cutEqualEnds({ bytes, offsets }: ByteTable, a: number, b: number): void {
   let from = offsets[a]!;
   let until = offsets[a + 1]!;
   let otherFrom = offsets[b]!;
   let otherUntil = offsets[b + 1]!;
-  const longer = until - from - (otherUntil - otherFrom);
-  if (longer > 1 || longer < -1) return false;
   while (from < until && otherFrom < otherUntil && bytes[from] === bytes[otherFrom]) {
     from += 1;
     otherFrom += 1;
@@ -64,7 +28,42 @@ export function withinOneEdit({ bytes, offsets }: ByteTable, a: number, b: numbe
     until -= 1;
     otherUntil -= 1;
   }
-  const [rows, columns] = [until - from, otherUntil - otherFrom];
+  between.from = from;
+  between.otherFrom = otherFrom;
+  between.rows = until - from;
+  between.columns = otherUntil - otherFrom;
+}
+
+let rowBefore = new Int32Array(64);
+let row = new Int32Array(64);
+
+/** Fewest inserted, deleted or replaced bytes. */
+export function levenshtein(values: ByteTable, a: number, b: number): number {
+  cutEqualEnds(values, a, b);
+  const { bytes } = values;
+  const { from, otherFrom, rows, columns } = between;
+  if (rows === 0 || columns === 0) return rows + columns;
+  if (row.length <= columns) [rowBefore, row] = [new Int32Array(2 * columns), new Int32Array(2 * columns)];
+  for (let j = 0; j <= columns; j++) rowBefore[j] = j;
+  for (let i = 1; i <= rows; i++) {
+    row[0] = i;
+    const byte = bytes[from + i - 1];
+    for (let j = 1; j <= columns; j++) {
+      const replaced = rowBefore[j - 1]! + (byte === bytes[otherFrom + j - 1] ? 0 : 1);
+      row[j] = Math.min(replaced, rowBefore[j]! + 1, row[j - 1]! + 1);
+    }
+    [rowBefore, row] = [row, rowBefore];
+  }
+  return rowBefore[columns]!;
+}
+
+/** Whether one inserted, deleted or replaced byte (or, with `swaps`, one swap of neighbours) is enough: what lies between equal ends tells. */
+export function withinOneEdit(values: ByteTable, a: number, b: number, swaps: boolean): boolean {
+  const { bytes, offsets } = values;
+  const longer = offsets[a + 1]! - offsets[a]! - (offsets[b + 1]! - offsets[b]!);
+  if (longer > 1 || longer < -1) return false;
+  cutEqualEnds(values, a, b);
+  const { from, otherFrom, rows, columns } = between;
   if (rows <= 1 && columns <= 1) return true;
   return swaps && rows === 2 && columns === 2 && bytes[from] === bytes[otherFrom + 1] && bytes[from + 1] === bytes[otherFrom];
 }
@@ -73,23 +72,10 @@ let table = new Int32Array(64 * 64);
 const lastRow = new Int32Array(256);
 
 /** Fewest inserted, deleted, replaced bytes or swaps of neighbours; a swapped pair may be edited further. */
-export function damerauLevenshtein(left: ByteTable, a: number, right: ByteTable, b: number): number {
-  const { bytes: x } = left;
-  const { bytes: y } = right;
-  let from = left.offsets[a]!;
-  let until = left.offsets[a + 1]!;
-  let otherFrom = right.offsets[b]!;
-  let otherUntil = right.offsets[b + 1]!;
-  while (from < until && otherFrom < otherUntil && x[from] === y[otherFrom]) {
-    from += 1;
-    otherFrom += 1;
-  }
-  while (from < until && otherFrom < otherUntil && x[until - 1] === y[otherUntil - 1]) {
-    until -= 1;
-    otherUntil -= 1;
-  }
-  const rows = until - from;
-  const columns = otherUntil - otherFrom;
+export function damerauLevenshtein(values: ByteTable, a: number, b: number): number {
+  cutEqualEnds(values, a, b);
+  const { bytes } = values;
+  const { from, otherFrom, rows, columns } = between;
   if (rows === 0 || columns === 0) return rows + columns;
   // Row and column 0 hold `far`, row and column 1 the empty starts, so that a swap with nothing before it never wins.
   const width = columns + 2;
@@ -101,13 +87,13 @@ export function damerauLevenshtein(left: ByteTable, a: number, right: ByteTable,
     table[width + j + 1] = j;
   }
   for (let i = 1; i <= rows; i++) {
-    const byte = x[from + i - 1]!;
+    const byte = bytes[from + i - 1]!;
     const at = (i + 1) * width;
     table[at] = far;
     table[at + 1] = i;
     let lastColumn = 0;
     for (let j = 1; j <= columns; j++) {
-      const other = y[otherFrom + j - 1]!;
+      const other = bytes[otherFrom + j - 1]!;
       const swapRow = lastRow[other]!;
       const swapColumn = lastColumn;
       let cost = 1;
@@ -124,7 +110,7 @@ export function damerauLevenshtein(left: ByteTable, a: number, right: ByteTable,
     }
     lastRow[byte] = i;
   }
-  for (let i = 0; i < rows; i++) lastRow[x[from + i]!] = 0;
+  for (let i = 0; i < rows; i++) lastRow[bytes[from + i]!] = 0;
   return table[(rows + 1) * width + columns + 1]!;
 }
 
