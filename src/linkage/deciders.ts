@@ -52,13 +52,7 @@ export function rowsOf(data: KernelData): Rows {
 }
 
 /** Sets the level of every pair of one batch on one comparison. */
-export function decideBatch(
-  { quick, bound, full }: Decider,
-  left: Int32Array,
-  right: Int32Array,
-  levels: Uint8Array,
-  count = left.length,
-): void {
+export function decideBatch({ quick, bound, full }: Decider, left: Int32Array, right: Int32Array, count: number, levels: Uint8Array): void {
   quick(left, right, count, levels);
   bound?.(left, right, count, levels);
   full(left, right, count, levels);

@@ -11,9 +11,8 @@
 // Cost: O(records) per exact level, O(sample) for the rest. Source: Fellegi and Sunter 1969, section 3.3.1; sampling as Splink does.
 
 import { random } from '../base/random.ts';
-import { shared } from './encode.ts';
 import type { KernelData } from './kernel.ts';
-import { createPairSource } from './pair-source.ts';
+import { createPairSource, listSource } from './pair-source.ts';
 import type { Pool } from './workers.ts';
 
 export type SampleOptions = { readonly recordCount: number; readonly samplePairs: number; readonly seed: number };
@@ -67,16 +66,9 @@ function pairsOf(codes: Int32Array, source: Int32Array | undefined): { readonly 
 
 /** Pairs of the sample on each level, by comparison. */
 async function countSample(data: KernelData, pool: Pool, options: SampleOptions): Promise<Float64Array[]> {
-  const { recordCount } = options;
-  const sample = samplePairs({ ...options, ...(data.source ? { source: data.source } : {}) });
-  const starts = shared(recordCount + 1);
-  const rights = shared(sample.left.length);
-  for (const record of sample.left) starts[record + 1]! += 1;
-  for (let record = 0; record < recordCount; record++) starts[record + 1]! += starts[record]!;
-  const next = starts.slice();
-  for (let p = 0; p < sample.left.length; p++) rights[next[sample.left[p]!]!++] = sample.right[p]!;
-  const source = createPairSource([{ kind: 'list', starts, rights }]);
-  const { patterns, counts } = await pool.run({ data, source, job: { kind: 'tally' }, pairs: rights.length });
+  const { left, right } = samplePairs({ ...options, ...(data.source ? { source: data.source } : {}) });
+  const source = createPairSource([listSource(options.recordCount, left, right)]);
+  const { patterns, counts } = await pool.run({ data, source, job: { kind: 'tally' }, pairs: left.length });
   const found = data.comparisons.map(({ levels }) => new Float64Array(levels.length));
   const places = data.comparisons.flatMap(({ levels }, c) => levels.map((_, level) => [c, level] as const));
   patterns.forEach((place, i) => {

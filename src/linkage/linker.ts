@@ -109,9 +109,10 @@ export class Linker implements AsyncDisposable {
     const { source, pairs: total } = await pairSource(rules);
     const step = progress.step('linkage counting', { total, unit: 'pairs' });
     const added: number[] = [];
-    for (const [rule, { pairs }] of (await this.countPairs(rules)).entries()) {
+    for (const [place, rule] of rules.entries()) {
+      const { pairs } = (await this.made(rule)).count;
       const job = { kind: 'count', active: [], rarity: [] } as const;
-      const { counts } = await pool.run({ data, source: tasksOfRule(source, rule), job, pairs, advance: step.advance });
+      const { counts } = await pool.run({ data, source: tasksOfRule(source, place), job, pairs, advance: step.advance });
       added.push(counts.reduce((sum, count) => sum + count, 0));
     }
     step.finish();

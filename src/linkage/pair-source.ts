@@ -241,6 +241,17 @@ function cutGroup(
   }
 }
 
+/** Pairs as a list to walk: by left record, those of one record in the order they are given in. */
+export function listSource(recordCount: number, left: Int32Array, right: Int32Array): Extract<RuleSource, { readonly kind: 'list' }> {
+  const starts = new Int32Array(new SharedArrayBuffer(4 * (recordCount + 1)));
+  const rights = new Int32Array(new SharedArrayBuffer(4 * left.length));
+  for (const record of left) starts[record + 1]! += 1;
+  for (let record = 0; record < recordCount; record++) starts[record + 1]! += starts[record]!;
+  const next = starts.slice();
+  for (let p = 0; p < left.length; p++) rights[next[left[p]!]!++] = right[p]!;
+  return { kind: 'list', starts, rights };
+}
+
 /** Rules as every job walks them: tasks of a fair size and a counter at the first. */
 export function createPairSource(
   rules: readonly RuleSource[],

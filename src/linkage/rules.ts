@@ -12,9 +12,9 @@ import { thousands } from '../base/text.ts';
 import { quote } from '../sql/duckdb.ts';
 import { type BlockCount, type Blocks, buildBlocks, countBlocks, wholeBlock } from './blocking.ts';
 import { parseCondition } from './conditions.ts';
-import { type Encoder, shared, sqlFault } from './encode.ts';
+import { type Encoder, sqlFault } from './encode.ts';
 import type { KernelData } from './kernel.ts';
-import type { RuleSource } from './pair-source.ts';
+import { listSource, type RuleSource } from './pair-source.ts';
 import { prepareKernel } from './prepare.ts';
 import { type BlockingRule, type Condition, comparesColumns, type LinkageSettings, needsSql, ruleName } from './settings.ts';
 import { withTable } from './sql-text.ts';
@@ -74,12 +74,11 @@ async function listPairs(encoder: Encoder, rule: BlockingRule, { linkType, sourc
   }
   const { a, b } = await db.columns<{ a: Int32Array; b: Int32Array }>(`select a, b from ${pairs} order by a, b`);
   await db.run(`drop table ${pairs}`);
-  const starts = shared(recordCount + 1);
-  const rights = shared(count);
-  if (count > 0) rights.set(b);
-  for (let p = 0; p < count; p++) starts[a[p]! + 1]! += 1;
-  for (let record = 0; record < recordCount; record++) starts[record + 1]! += starts[record]!;
-  return { source: { kind: 'list', starts, rights }, count: { rule: ruleName(rule), pairs: count, blocks: 0, largest: [] } };
+  const none = new Int32Array(0);
+  return {
+    source: listSource(recordCount, count > 0 ? a : none, count > 0 ? b : none),
+    count: { rule: ruleName(rule), pairs: count, blocks: 0, largest: [] },
+  };
 }
 
 /** The rules' sources with their filters in place, and what those read. */

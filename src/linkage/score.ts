@@ -243,7 +243,7 @@ function counter(data: KernelData, { active, rarity }: CountJob, found: Collecto
     bits.fill(0, 0, count);
     isShifted.fill(0, 0, count);
     for (const c of active) {
-      decideBatch(deciders[c]!, left, right, levels, count);
+      decideBatch(deciders[c]!, left, right, count, levels);
       const base = data.comparisons[c]!.levels.length;
       for (let k = 0; k < count; k++) patterns[k] = patterns[k]! * base + levels[k]!;
       shifts[c]!.forEach((shift, level) => {
@@ -269,7 +269,7 @@ function tallier(data: KernelData, found: Collector): VisitBatch {
     let place = 0;
     data.comparisons.forEach((comparison, c) => {
       if (comparison.levels.length === 0) return;
-      decideBatch(deciders[c]!, left, right, levels, count);
+      decideBatch(deciders[c]!, left, right, count, levels);
       const tally = new Float64Array(comparison.levels.length);
       for (let k = 0; k < count; k++) tally[levels[k]!]! += 1;
       for (const pairs of tally) found.count(place++, pairs);
