@@ -1,0 +1,174 @@
+// The derivative of every operator, one rule each. A rule gets the operator at work and the gradient of its first output, and gives
+// the gradient of each input, as values of the same graph language: a backward graph is made of ordinary operators. `undefined`
+// says "no gradient flows here". What nobody asks for is never written, so a rule need not care which inputs are trained.
+//
+// Notation: g is the gradient of the output y; the rule for y = a b is (g b, g a).
+
+import * as graph from './node.ts';
+import {
+  add,
+  apply,
+  constant,
+  div,
+  gemm,
+  matMul,
+  mul,
+  neg,
+  reduceMean,
+  reduceSum,
+  reshape,
+  scalar,
+  sub,
+  sumTo,
+  transpose,
+} from './node.ts';
+import type { OpName } from './shapes.ts';
+import { tensor } from './tensor.ts';
+import { fixed, type Node, type Value } from './value.ts';
+
+export type Rule = (node: Node, g: Value) => readonly (Value | undefined)[];
+
+/** No gradient: whole numbers, comparisons, and operators used only where nothing is trained. */
+const none: Rule = () => [];
+
+export const gradients: { readonly [O in OpName]: Rule } = {
+  Identity: (_, g) => [g],
+  Add: ({ inputs: [a, b] }, g) => [sumTo(g, a!.shape), sumTo(g, b!.shape)],
+  Sub: ({ inputs: [a, b] }, g) => [sumTo(g, a!.shape), sumTo(neg(g), b!.shape)],
+  Mul: ({ inputs: [a, b] }, g) => [sumTo(mul(g, b!), a!.shape), sumTo(mul(g, a!), b!.shape)],
+  Div: ({ inputs: [a, b], outputs: [y] }, g) => [sumTo(div(g, b!), a!.shape), sumTo(neg(div(mul(g, y!), b!)), b!.shape)],
+  Neg: (_, g) => [neg(g)],
+  Exp: ({ outputs: [y] }, g) => [mul(g, y!)],
+  Log: ({ inputs: [x] }, g) => [div(g, x!)],
+  Sqrt: ({ outputs: [y] }, g) => [div(mul(g, scalar(0.5)), y!)],
+  Reciprocal: ({ outputs: [y] }, g) => [neg(mul(g, mul(y!, y!)))],
+  Tanh: ({ outputs: [y] }, g) => [mul(g, sub(scalar(1), mul(y!, y!)))],
+  Sigmoid: ({ outputs: [y] }, g) => [mul(g, mul(y!, sub(scalar(1), y!)))],
+  Gelu: ({ inputs: [x] }, g) => [mul(g, geluSlope(x!))],
+  // y = x s(ax), s' = s (1 - s): dy/dx = s + a y (1 - s).
+  QuickGelu: ({ inputs: [x], outputs: [y], attributes: { alpha } }, g) => {
+    const s = graph.sigmoid(alpha === 1 ? x! : mul(x!, scalar(alpha as number)));
+    const rest = sub(scalar(1), s);
+    return [mul(g, add(s, mul(alpha === 1 ? y! : mul(y!, scalar(alpha as number)), rest)))];
+  },
+  // dx = y (g - sum(g y)).
+  Softmax: ({ outputs: [y] }, g) => {
+    const gy = mul(g, y!);
+    return [sub(gy, mul(y!, reduceSum(gy, [y!.shape.length - 1])))];
+  },
+  Greater: none,
+  Where: ({ inputs: [condition, a, b] }, g) => [
+    undefined,
+    sumTo(graph.where(condition!, g, scalar(0)), a!.shape),
+    sumTo(graph.where(condition!, scalar(0), g), b!.shape),
+  ],
+  ReduceSum: ({ inputs: [x] }, g) => [graph.expand(g, fixed(x!.shape))],
+  ReduceMean: ({ inputs: [x], outputs: [y] }, g) => {
+    const share = sizeOf(y!) / sizeOf(x!);
+    return [graph.expand(mul(g, scalar(share)), fixed(x!.shape))];
+  },
+  // Only ever subtracted for safety before exp(), where its gradient cancels.
+  ReduceMax: none,
+  MatMul: ({ inputs: [a, b] }, g) => [sumTo(matMul(g, b!, { transB: true }), a!.shape), sumTo(matMul(a!, g, { transA: true }), b!.shape)],
+  FusedMatMul: ({ inputs: [a, b], attributes }, g) => {
+    const options = productOptions(attributes);
+    return [sumTo(leftGradient(matMul, b!, g, options), a!.shape), sumTo(rightGradient(matMul, a!, g, options), b!.shape)];
+  },
+  Gemm: ({ inputs: [a, b, c], attributes }, g) => {
+    const options = productOptions(attributes);
+    return [leftGradient(gemm, b!, g, options), rightGradient(gemm, a!, g, options), c && sumTo(g, c.shape)];
+  },
+  MatMulBnb4: ({ inputs: [, packed, absmax], attributes }, g) => [gemm(g, unpackNf4({ packed: packed!, absmax: absmax!, attributes }))],
+  MatMulInteger: none,
+  DynamicQuantizeMatMul: none,
+  // y = x r w with r = 1 / rms(x): dx = r (g w) - x r^3 mean(g w x), dw = sum over rows of g x r.
+  SimplifiedLayerNormalization: ({ inputs: [x, w], outputs: [, r] }, g) => {
+    const last = x!.shape.length - 1;
+    const gw = mul(g, w!);
+    const pull = mul(mul(r!, mul(r!, r!)), reduceMean(mul(gw, x!), [last]));
+    return [sub(mul(gw, r!), mul(x!, pull)), sumTo(mul(g, mul(x!, r!)), w!.shape)];
+  },
+  // A rotation; its transpose turns back.
+  RotaryEmbedding: ({ inputs: [, positions, cosines, sines] }, g) => [
+    graph.rotate(g, { positions: positions!, cosines: cosines!, sines: neg(sines!) }),
+  ],
+  Cast: none,
+  Reshape: ({ inputs: [x] }, g) => [reshape(g, fixed(x!.shape))],
+  Transpose: ({ attributes: { perm } }, g) => [transpose(g, inverse(perm as readonly number[]))],
+  Expand: ({ inputs: [x] }, g) => [sumTo(g, x!.shape)],
+  Concat: ({ inputs, attributes: { axis } }, g) => {
+    let from = 0;
+    return inputs.map((x) => {
+      const to = from + fixed(x!.shape)[axis as number]!;
+      const part = graph.slice(g, { axis: axis as number, from, to });
+      from = to;
+      return part;
+    });
+  },
+  Slice: ({ inputs: [x], attributes: { axis, from, to } }, g) => {
+    const at = axis as number;
+    const pad = (size: number) => constant(zeros(fixed(x!.shape).map((dim, i) => (i === at ? size : dim))));
+    const size = fixed(x!.shape)[at]!;
+    const parts = [pad(from as number), g, pad(size - (to as number))];
+    return [
+      graph.concat(
+        parts.filter(({ shape }) => shape[at] !== 0),
+        at,
+      ),
+    ];
+  },
+  Gather: none,
+  BitwiseAnd: none,
+  BitShift: none,
+};
+
+type Transposes = { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };
+type Multiply = (a: Value, b: Value, options: graph.Product) => Value;
+
+const productOptions = ({ transA = 0, transB = 0, alpha = 1 }: Node['attributes']): Transposes => ({
+  transA: transA === 1,
+  transB: transB === 1,
+  alpha: alpha as number,
+});
+
+/** y = alpha op(a) op(b): the gradient of a, in a's own layout. */
+const leftGradient = (multiply: Multiply, b: Value, g: Value, { transA, transB, alpha }: Transposes): Value =>
+  transA ? multiply(b, g, { transA: transB, transB: true, alpha }) : multiply(g, b, { transB: !transB, alpha });
+
+/** The gradient of b, in b's own layout. */
+const rightGradient = (multiply: Multiply, a: Value, g: Value, { transA, transB, alpha }: Transposes): Value =>
+  transB ? multiply(g, a, { transA: true, transB: transA, alpha }) : multiply(a, g, { transA: !transA, alpha });
+
+/** Gelu by tanh: y = x/2 (1 + t), t = tanh(k (x + 0.044715 x^3)), k = sqrt(2/pi). */
+function geluSlope(x: Value): Value {
+  const k = Math.sqrt(2 / Math.PI);
+  const square = mul(x, x);
+  const t = graph.tanh(mul(x, add(mul(square, scalar(k * 0.044715)), scalar(k))));
+  const inner = add(mul(square, scalar(3 * k * 0.044715)), scalar(k));
+  const half = mul(add(t, scalar(1)), scalar(0.5));
+  return add(half, mul(mul(mul(x, scalar(0.5)), sub(scalar(1), mul(t, t))), inner));
+}
+
+/**
+ * An NF4 matrix [N, K] spelt out: each block of values is a row of its own, multiplied by the identity through the operator's tested
+ * path (transB = 1), since the other is wrong on CPU.
+ */
+export function unpackNf4({ packed, absmax, attributes }: { packed: Value; absmax: Value; attributes: Node['attributes'] }): Value {
+  const { K, N, block_size: block } = attributes as { readonly K: number; readonly N: number; readonly block_size: number };
+  const identity = new Float32Array(block * block);
+  for (let i = 0; i < block; i++) identity[i * (block + 1)] = 1;
+  const columns = apply('MatMulBnb4', [constant(tensor('float32', [block, block], identity)), packed, absmax], {
+    attributes: { ...attributes, K: block, N: (K * N) / block },
+  })[0]!;
+  return reshape(transpose(columns, [1, 0]), [N, K]);
+}
+
+const sizeOf = ({ shape }: Value): number => fixed(shape).reduce((total, size) => total * size, 1);
+
+const zeros = (shape: readonly number[]) => tensor('float32', shape, new Float32Array(shape.reduce((total, size) => total * size, 1)));
+
+function inverse(perm: readonly number[]): number[] {
+  const back = new Array<number>(perm.length);
+  for (const [i, axis] of perm.entries()) back[axis] = i;
+  return back;
+}

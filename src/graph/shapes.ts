@@ -1,0 +1,198 @@
+// The operators the engine is built of: for each its domain, what its attributes are, and what it gives for given inputs.
+// Only what ONNX Runtime's CPU provider runs is listed. Shapes are checked when a node is made, so a mistake is reported with the
+// builder's own stack and label, not by the runtime as "node 137".
+// Source: ONNX operator specification, opset 21; ONNX Runtime contrib operators (com.microsoft).
+
+import type { DataType } from './tensor.ts';
+import { type Attributes, type Dim, fixed, type Shape, showShape, type Typed } from './value.ts';
+
+/** `input`: ONNX wants it as an int64 input, after the node's own; for a graph of fixed shapes it is an attribute like the others. */
+export type AttributeKind = 'int' | 'float' | 'ints' | 'string' | 'input';
+
+export type Operator = {
+  readonly domain?: 'com.microsoft';
+  readonly attributes: Readonly<Record<string, AttributeKind>>;
+  /** What comes out, one entry per output. Throws a line about the fault; the node's name is put before it. */
+  readonly infer: (inputs: readonly Typed[], attributes: Attributes) => readonly Typed[];
+};
+
+const elementwise: Operator = { attributes: {}, infer: ([x]) => [x!] };
+
+const broadcast: Operator = {
+  attributes: {},
+  infer: ([a, b]) => {
+    if (a!.type !== b!.type) throw new Error(`types differ: ${a!.type} and ${b!.type}`);
+    return [{ type: a!.type, shape: broadcastShapes(a!.shape, b!.shape) }];
+  },
+};
+
+const comparison: Operator = {
+  ...broadcast,
+  infer: (inputs, attributes) => [{ ...broadcast.infer(inputs, attributes)[0]!, type: 'bool' }],
+};
+
+/** Over the named axes, whose sizes stay as 1. */
+const reduction: Operator = {
+  attributes: { axes: 'input', keepdims: 'int' },
+  infer: ([x], { axes }) => [{ type: x!.type, shape: reduced(x!.shape, axes as readonly number[]) }],
+};
+
+const matrixProduct: Operator['infer'] = ([a, b], { transA = 0, transB = 0 }) => {
+  const [m, k] = lastTwo(a!.shape, transA === 1);
+  const [k2, n] = lastTwo(b!.shape, transB === 1);
+  if (k !== k2) throw new Error(`inner sizes differ: ${showShape(a!.shape)} and ${showShape(b!.shape)}`);
+  return [{ type: a!.type, shape: [...broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2)), m, n] }];
+};
+
+export const operators = {
+  Add: broadcast,
+  Sub: broadcast,
+  Mul: broadcast,
+  Div: broadcast,
+  Neg: elementwise,
+  Exp: elementwise,
+  Log: elementwise,
+  Sqrt: elementwise,
+  Reciprocal: elementwise,
+  Tanh: elementwise,
+  Sigmoid: elementwise,
+  Identity: elementwise,
+  Gelu: { attributes: { approximate: 'string' }, infer: ([x]) => [x!] },
+  QuickGelu: { domain: 'com.microsoft', attributes: { alpha: 'float' }, infer: ([x]) => [x!] },
+  Softmax: { attributes: { axis: 'int' }, infer: ([x]) => [x!] },
+  Greater: comparison,
+  Where: {
+    attributes: {},
+    infer: ([condition, a, b]) => [{ type: a!.type, shape: broadcastShapes(condition!.shape, broadcastShapes(a!.shape, b!.shape)) }],
+  },
+  ReduceSum: reduction,
+  ReduceMean: reduction,
+  ReduceMax: reduction,
+  MatMul: { attributes: {}, infer: matrixProduct },
+  FusedMatMul: {
+    domain: 'com.microsoft',
+    attributes: { transA: 'int', transB: 'int', alpha: 'float' },
+    infer: matrixProduct,
+  },
+  Gemm: {
+    attributes: { transA: 'int', transB: 'int', alpha: 'float', beta: 'float' },
+    infer: (inputs, attributes) => {
+      const [product] = matrixProduct(inputs, attributes);
+      const c = inputs[2];
+      if (c && !sameShape(broadcastShapes(c.shape, product!.shape), product!.shape)) {
+        throw new Error(`sum does not fit: ${showShape(c.shape)} onto ${showShape(product!.shape)}`);
+      }
+      return [product!];
+    },
+  },
+  /** x [.., K], packed NF4 bytes and absmax of a [N, K] matrix: x times its transpose. Its transB = 0 is wrong on CPU: never offered. */
+  MatMulBnb4: {
+    domain: 'com.microsoft',
+    attributes: { K: 'int', N: 'int', block_size: 'int', quant_type: 'int' },
+    infer: ([x], { K, N }) => {
+      if (x!.shape.at(-1) !== K) throw new Error(`inner sizes differ: ${showShape(x!.shape)} and ${K}`);
+      return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N as number] }];
+    },
+  },
+  /** a uint8 or int8 [.., M, K], b int8 [K, N], zero points of a and b: the exact int32 product. */
+  MatMulInteger: { attributes: {}, infer: ([a, b]) => [{ ...matrixProduct([a!, b!], {})[0]!, type: 'int32' }] },
+  /** The same with rows quantised on the way: x f32, b int8, scale of b's columns. */
+  DynamicQuantizeMatMul: { domain: 'com.microsoft', attributes: {}, infer: ([a, b]) => matrixProduct([a!, b!], {}) },
+  /** x and its weight: x / rms(x) * weight over the last axis, and 1 / rms(x). */
+  SimplifiedLayerNormalization: {
+    attributes: { axis: 'int', epsilon: 'float' },
+    infer: ([x, weight]) => {
+      if (weight!.shape.length !== 1 || weight!.shape[0] !== x!.shape.at(-1)) {
+        throw new Error(`weight ${showShape(weight!.shape)} does not fit ${showShape(x!.shape)}`);
+      }
+      return [x!, { type: x!.type, shape: [...x!.shape.slice(0, -1), 1] }];
+    },
+  },
+  /** x [batch, heads, tokens, dim], positions, cosines and sines [positions, dim / 2]; turns halves, as transformers. */
+  RotaryEmbedding: { domain: 'com.microsoft', attributes: { interleaved: 'int' }, infer: ([x]) => [x!] },
+  Cast: { attributes: { to: 'int' }, infer: ([x], { to }) => [{ type: typeOf(to as number), shape: x!.shape }] },
+  Reshape: {
+    attributes: { shape: 'input' },
+    infer: ([x], { shape }) => {
+      const target = shape as readonly number[];
+      if (product(fixed(x!.shape)) !== product(target)) throw new Error(`${showShape(x!.shape)} does not hold ${showShape(target)}`);
+      return [{ type: x!.type, shape: target }];
+    },
+  },
+  Transpose: {
+    attributes: { perm: 'ints' },
+    infer: ([x], { perm }) => [{ type: x!.type, shape: (perm as readonly number[]).map((axis) => x!.shape[axis]!) }],
+  },
+  Expand: { attributes: { shape: 'input' }, infer: ([x], { shape }) => [{ type: x!.type, shape: shape as readonly number[] }] },
+  Concat: {
+    attributes: { axis: 'int' },
+    infer: (inputs, { axis }) => {
+      const at = axis as number;
+      const sizes = inputs.map(({ shape }) => shape[at]!);
+      const sum: Dim = sizes.every((size) => typeof size === 'number')
+        ? (sizes as number[]).reduce((total, size) => total + size, 0)
+        : sizes.join('+');
+      return [{ type: inputs[0]!.type, shape: inputs[0]!.shape.map((dim, i) => (i === at ? sum : dim)) }];
+    },
+  },
+  /** One stretch of one axis: `from` up to but not `to`. */
+  Slice: {
+    attributes: { from: 'input', to: 'input', axis: 'input' },
+    infer: ([x], { axis, from, to }) => {
+      const size = fixed(x!.shape)[axis as number]!;
+      if ((to as number) > size) throw new Error(`end ${to} is beyond ${size}`);
+      return [{ type: x!.type, shape: x!.shape.map((dim, i) => (i === axis ? (to as number) - (from as number) : dim)) }];
+    },
+  },
+  /** Rows of a table, axis 0. */
+  Gather: {
+    attributes: { axis: 'int' },
+    infer: ([table, rows]) => [{ type: table!.type, shape: [...rows!.shape, ...table!.shape.slice(1)] }],
+  },
+  BitwiseAnd: broadcast,
+  BitShift: { ...broadcast, attributes: { direction: 'string' } },
+} as const satisfies Readonly<Record<string, Operator>>;
+
+export type OpName = keyof typeof operators;
+
+/** ONNX's numbers of the element types (TensorProto.DataType). */
+export const typeNumbers: { readonly [T in DataType]: number } = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+};
+
+function typeOf(number: number): DataType {
+  const found = (Object.keys(typeNumbers) as DataType[]).find((type) => typeNumbers[type] === number);
+  if (!found) throw new Error(`unknown element type ${number}`);
+  return found;
+}
+
+export const product = (sizes: readonly number[]): number => sizes.reduce((total, size) => total * size, 1);
+
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, i) => dim === b[i]);
+
+/** NumPy's rule: aligned at the end, equal or 1. */
+function broadcastShapes(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const left = a[i - rank + a.length] ?? 1;
+    const right = b[i - rank + b.length] ?? 1;
+    if (left !== right && left !== 1 && right !== 1) throw new Error(`shapes do not fit: ${showShape(a)} and ${showShape(b)}`);
+    return left === 1 ? right : left;
+  });
+}
+
+const reduced = (shape: Shape, axes: readonly number[]): Shape =>
+  shape.map((dim, i) => (axes.includes(i) || axes.includes(i - shape.length) ? 1 : dim));
+
+function lastTwo(shape: Shape, transposed: boolean): readonly [Dim, Dim] {
+  if (shape.length < 2) throw new Error(`not a matrix: ${showShape(shape)}`);
+  const [rows, columns] = [shape.at(-2)!, shape.at(-1)!];
+  return transposed ? [columns, rows] : [rows, columns];
+}
