@@ -28,11 +28,17 @@ import { fixed, type Node, type Value } from './value.ts';
 
 export type Rule = (node: Node, g: Value) => readonly (Value | undefined)[];
 
-/** No gradient: whole numbers, comparisons, and operators used only where nothing is trained. */
+/** What is behind it counts as a constant. */
 const none: Rule = () => [];
 
+/** Whole numbers, comparisons, and operators used only where nothing is trained: silence would be a wrong gradient. */
+const refuse: Rule = ({ op, label }) => {
+  throw new Error(`graph: ${label ? `${op} "${label}"` : op} has no gradient, but what is trained goes through it`);
+};
+
 export const gradients: { readonly [O in OpName]: Rule } = {
-  Identity: (_, g) => [g],
+  // Used as "detach": what is behind it counts as a constant.
+  Identity: none,
   Add: ({ inputs: [a, b] }, g) => [sumTo(g, a!.shape), sumTo(g, b!.shape)],
   Sub: ({ inputs: [a, b] }, g) => [sumTo(g, a!.shape), sumTo(neg(g), b!.shape)],
   Mul: ({ inputs: [a, b] }, g) => [sumTo(mul(g, b!), a!.shape), sumTo(mul(g, a!), b!.shape)],
@@ -56,7 +62,7 @@ export const gradients: { readonly [O in OpName]: Rule } = {
     const gy = mul(g, y!);
     return [sub(gy, mul(y!, reduceSum(gy, [y!.shape.length - 1])))];
   },
-  Greater: none,
+  Greater: refuse,
   Where: ({ inputs: [condition, a, b] }, g) => [
     undefined,
     sumTo(graph.where(condition!, g, scalar(0)), a!.shape),
@@ -76,11 +82,16 @@ export const gradients: { readonly [O in OpName]: Rule } = {
   },
   Gemm: ({ inputs: [a, b, c], attributes }, g) => {
     const options = productOptions(attributes);
-    return [leftGradient(gemm, b!, g, options), rightGradient(gemm, a!, g, options), c && sumTo(g, c.shape)];
+    const { beta = 1 } = attributes as { readonly beta?: number };
+    return [
+      leftGradient(gemm, b!, g, options),
+      rightGradient(gemm, a!, g, options),
+      c && sumTo(beta === 1 ? g : mul(g, scalar(beta)), c.shape),
+    ];
   },
   MatMulBnb4: ({ inputs: [, packed, absmax], attributes }, g) => [gemm(g, unpackNf4({ packed: packed!, absmax: absmax!, attributes }))],
-  MatMulInteger: none,
-  DynamicQuantizeMatMul: none,
+  MatMulInteger: refuse,
+  DynamicQuantizeMatMul: refuse,
   // y = x r w with r = 1 / rms(x): dx = r (g w) - x r^3 mean(g w x), dw = sum over rows of g x r.
   SimplifiedLayerNormalization: ({ inputs: [x, w], outputs: [, r] }, g) => {
     const last = x!.shape.length - 1;
@@ -92,7 +103,7 @@ export const gradients: { readonly [O in OpName]: Rule } = {
   RotaryEmbedding: ({ inputs: [, positions, cosines, sines] }, g) => [
     graph.rotate(g, { positions: positions!, cosines: cosines!, sines: neg(sines!) }),
   ],
-  Cast: none,
+  Cast: ({ inputs: [x] }, g) => [x!.type.startsWith('float') ? graph.cast(g, x!.type) : undefined],
   Reshape: ({ inputs: [x] }, g) => [reshape(g, fixed(x!.shape))],
   Transpose: ({ attributes: { perm } }, g) => [transpose(g, inverse(perm as readonly number[]))],
   Expand: ({ inputs: [x] }, g) => [sumTo(g, x!.shape)],
@@ -117,9 +128,9 @@ export const gradients: { readonly [O in OpName]: Rule } = {
       ),
     ];
   },
-  Gather: none,
-  BitwiseAnd: none,
-  BitShift: none,
+  Gather: refuse,
+  BitwiseAnd: refuse,
+  BitShift: refuse,
 };
 
 type Transposes = { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };

@@ -52,6 +52,8 @@ export const exp = (x: Value): Value => one('Exp', [x]);
 export const log = (x: Value): Value => one('Log', [x]);
 export const sqrt = (x: Value): Value => one('Sqrt', [x]);
 export const reciprocal = (x: Value): Value => one('Reciprocal', [x]);
+/** x, taken as a constant by the backward pass. */
+export const detach = (x: Value): Value => one('Identity', [x]);
 export const tanh = (x: Value): Value => one('Tanh', [x]);
 export const sigmoid = (x: Value): Value => one('Sigmoid', [x]);
 /** x * sigmoid(x). */
