@@ -22,7 +22,7 @@ import {
   sumTo,
   transpose,
 } from './node.ts';
-import type { OpName } from './shapes.ts';
+import { type OpName, sameShape } from './shapes.ts';
 import { tensor } from './tensor.ts';
 import { fixed, type Node, type Value } from './value.ts';
 
@@ -41,10 +41,10 @@ export const gradients: { readonly [O in OpName]: Rule } = {
   Identity: none,
   Add: ({ inputs: [a, b] }, g) => [sumTo(g, a!.shape), sumTo(g, b!.shape)],
   Sub: ({ inputs: [a, b] }, g) => [sumTo(g, a!.shape), sumTo(neg(g), b!.shape)],
-  Mul: ({ inputs: [a, b] }, g) => [sumTo(mul(g, b!), a!.shape), sumTo(mul(g, a!), b!.shape)],
+  Mul: ({ inputs: [a, b] }, g) => [sumTo(times(g, b!), a!.shape), sumTo(times(g, a!), b!.shape)],
   Div: ({ inputs: [a, b], outputs: [y] }, g) => [sumTo(div(g, b!), a!.shape), sumTo(neg(div(mul(g, y!), b!)), b!.shape)],
   Neg: (_, g) => [neg(g)],
-  Exp: ({ outputs: [y] }, g) => [mul(g, y!)],
+  Exp: ({ outputs: [y] }, g) => [times(g, y!)],
   Log: ({ inputs: [x] }, g) => [div(g, x!)],
   Sqrt: ({ outputs: [y] }, g) => [div(mul(g, scalar(0.5)), y!)],
   Reciprocal: ({ outputs: [y] }, g) => [neg(mul(g, mul(y!, y!)))],
@@ -68,10 +68,10 @@ export const gradients: { readonly [O in OpName]: Rule } = {
     sumTo(graph.where(condition!, g, scalar(0)), a!.shape),
     sumTo(graph.where(condition!, scalar(0), g), b!.shape),
   ],
-  ReduceSum: ({ inputs: [x] }, g) => [graph.expand(g, fixed(x!.shape))],
+  ReduceSum: ({ inputs: [x] }, g) => [graph.expand(g, x!.shape)],
   ReduceMean: ({ inputs: [x], outputs: [y] }, g) => {
     const share = sizeOf(y!) / sizeOf(x!);
-    return [graph.expand(mul(g, scalar(share)), fixed(x!.shape))];
+    return [graph.expand(mul(g, scalar(share)), x!.shape)];
   },
   // Only ever subtracted for safety before exp(), where its gradient cancels.
   ReduceMax: none,
@@ -132,6 +132,12 @@ export const gradients: { readonly [O in OpName]: Rule } = {
   BitwiseAnd: refuse,
   BitShift: refuse,
 };
+
+/** g x, where a g that was only repeated to x's shape is multiplied as it was before: one pass over memory less. */
+function times(g: Value, x: Value): Value {
+  const thin = g.from.kind === 'node' && g.from.node.op === 'Expand' && sameShape(g.shape, x.shape) ? g.from.node.inputs[0]! : g;
+  return mul(thin, x);
+}
 
 type Transposes = { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };
 type Multiply = (a: Value, b: Value, options: graph.Product) => Value;

@@ -97,7 +97,7 @@ export const rotate = (x: Value, { positions, cosines, sines }: { positions: Val
 export const cast = (x: Value, to: DataType): Value => (x.type === to ? x : one('Cast', [x], { to: typeNumbers[to] }));
 export const reshape = (x: Value, shape: readonly number[]): Value => (sameShape(x.shape, shape) ? x : one('Reshape', [x], { shape }));
 export const transpose = (x: Value, perm: readonly number[]): Value => one('Transpose', [x], { perm });
-export const expand = (x: Value, shape: readonly number[]): Value => one('Expand', [x], { shape });
+export const expand = (x: Value, shape: Shape): Value => one('Expand', [x], { shape });
 export const concat = (values: readonly Value[], axis: number): Value => one('Concat', values, { axis });
 export const gather = (table: Value, rows: Value): Value => one('Gather', [table, rows], { axis: 0 });
 
@@ -111,5 +111,6 @@ export function sumTo(x: Value, shape: Shape): Value {
   const lead = x.shape.length - shape.length;
   const axes = x.shape.flatMap((dim, i) => (i < lead || (shape[i - lead] === 1 && dim !== 1) ? [i] : []));
   if (axes.length === 0) throw new Error(`graph: ${showShape(x.shape)} does not sum to ${showShape(shape)}`);
-  return reshape(reduceSum(x, axes), fixed(shape));
+  const summed = reduceSum(x, axes);
+  return sameShape(summed.shape, shape) ? summed : reshape(summed, fixed(shape));
 }

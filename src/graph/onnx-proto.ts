@@ -6,7 +6,7 @@ import protobuf from 'protobufjs';
 
 import { type AttributeKind, type Operator, type OpName, operators, typeNumbers } from './shapes.ts';
 import { type Tensor, tensor } from './tensor.ts';
-import type { Node, Typed, Value } from './value.ts';
+import { fixed, type Node, type Shape, type Typed, type Value } from './value.ts';
 
 export type Model = {
   /** The serialised ModelProto. */
@@ -59,7 +59,7 @@ export function writeModel({
       name,
       opType: node.op,
       domain: domain ?? '',
-      input: [...node.inputs.map(nameOf), ...asInputs.map((key) => store(integers(node.attributes[key] as number | readonly number[])))],
+      input: [...node.inputs.map(nameOf), ...asInputs.map((key) => store(integers(node.attributes[key] as number | Shape)))],
       output: node.outputs.map(nameOf),
       attribute: Object.entries(node.attributes).flatMap(([key, value]) => {
         const kind = kinds[key];
@@ -126,14 +126,14 @@ export function inOrder(outputs: readonly Value[], given: { readonly has: (value
 const nodesInOrder = (outputs: readonly Value[], given: ReadonlyMap<Value, string>): ReadonlySet<Node> =>
   new Set(inOrder(outputs, given).flatMap((value) => (value.from.kind === 'node' && !given.has(value) ? [value.from.node] : [])));
 
-const integers = (values: number | readonly number[]): Tensor => {
-  const list = typeof values === 'number' ? [values] : values;
+const integers = (values: number | Shape): Tensor => {
+  const list = typeof values === 'number' ? [values] : fixed(values);
   return tensor('int64', [list.length], BigInt64Array.from(list, BigInt));
 };
 
 const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
-function attributeProto(name: string, kind: AttributeKind, value: number | string | readonly number[]): object {
+function attributeProto(name: string, kind: AttributeKind, value: number | string | Shape): object {
   const type = attributeTypes[kind as Exclude<AttributeKind, 'input'>];
   if (kind === 'float') return { name, type, f: value };
   if (kind === 'int') return { name, type, i: value };

@@ -123,7 +123,7 @@ export const operators = {
     attributes: { perm: 'ints' },
     infer: ([x], { perm }) => [{ type: x!.type, shape: (perm as readonly number[]).map((axis) => x!.shape[axis]!) }],
   },
-  Expand: { attributes: { shape: 'input' }, infer: ([x], { shape }) => [{ type: x!.type, shape: shape as readonly number[] }] },
+  Expand: { attributes: { shape: 'input' }, infer: ([x], { shape }) => [{ type: x!.type, shape: shape as Shape }] },
   Concat: {
     attributes: { axis: 'int' },
     infer: (inputs, { axis }) => {

@@ -13,7 +13,7 @@ export type Source =
   | { readonly kind: 'constant'; readonly tensor: Tensor }
   | { readonly kind: 'node'; readonly node: Node; readonly output: number };
 
-export type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
+export type Attributes = Readonly<Record<string, number | string | Shape>>;
 
 /** One operator at work. Its inputs exist before it does, so a graph has no cycle, and what nothing asks for is never written. */
 export type Node = {
