@@ -1,0 +1,146 @@
+// The tokenizer inside a GGUF file, said again as a tokenizer.json.
+//
+// `tokenizer.ggml.model` "gpt2" is byte-level BPE: tokens and merges are there, the word pattern is a name (`tokenizer.ggml.pre`).
+// "llama" is SentencePiece: tokens with scores and no merges. SentencePiece joins, again and again, the neighbours whose union has the
+// best score; the same as merges in order of their union's score, so the merges are every way to cut a token into two tokens, best
+// score first. Cost: one lookup per letter of the vocabulary.
+//
+// Worked case: tokens a b c ab(-1) abc(-2): merges "a b", then "ab c"; "bc" is no token, so "a bc" is none.
+
+import { UserError } from '../base/errors.ts';
+import { makeTokenizer, type Tokenizer } from './tokenizer.ts';
+import { type AddedToken, gpt2Words, split, type TokenizerJson } from './tokenizer-json.ts';
+
+/** Word patterns by llama.cpp's names; each the pre-tokenizer of the tokenizer.json it was named after. */
+const llama3Words =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const wordPatterns: Readonly<Record<string, readonly string[]>> = {
+  'gpt-2': [gpt2Words],
+  smollm: ['\\p{N}', gpt2Words],
+  'llama-bpe': [llama3Words],
+  llama3: [llama3Words],
+  'llama-v3': [llama3Words],
+};
+
+/** GGUF's kinds of token; all but the normal ones are matched in the text before any merge. */
+const kinds = { normal: 1, unknown: 2, control: 3, userDefined: 4 };
+
+/**
+ * The tokenizer of a GGUF file's metadata (`tokenizer.ggml.*`, `tokenizer.chat_template`).
+ *
+ * @throws UserError `tokenizer.missing`, `tokenizer.unsupported` (model or word pattern, named)
+ */
+export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): Tokenizer {
+  const get = <T>(key: string) => metadata[`tokenizer.ggml.${key}`] as T | undefined;
+  const raw = get<readonly string[]>('tokens');
+  const model = get<string>('model');
+  if (raw === undefined || model === undefined) {
+    throw new UserError(
+      'tokenizer.missing',
+      'tokenizer: the GGUF file holds none (tokenizer.ggml.tokens); convert the model again with its tokenizer',
+    );
+  }
+  if (model !== 'gpt2' && model !== 'llama') {
+    throw new UserError('tokenizer.unsupported', `tokenizer: kind not supported: ${model}; supported in GGUF: gpt2, llama`);
+  }
+  const pre = get<string>('pre') ?? 'gpt-2';
+  const types = get<readonly number[]>('token_type') ?? [];
+  // Runs of spaces, which converters write as spaces or as ▁: one form.
+  const tokens = raw.map((token, id) => (types[id] === kinds.userDefined && /^[ ▁]+$/.test(token) ? '▁'.repeat(token.length) : token));
+  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
+  const added: AddedToken[] = tokens.flatMap((content, id) => {
+    const special = types[id] === kinds.control || types[id] === kinds.unknown;
+    return special || types[id] === kinds.userDefined ? [{ id, content, special, normalized: false }] : [];
+  });
+  const shape =
+    model === 'gpt2'
+      ? byteLevel({ vocab, merges: get<readonly string[]>('merges') ?? [], pre })
+      : sentencePiece({
+          tokens,
+          vocab,
+          types,
+          scores: get<readonly number[]>('scores') ?? [],
+          addsSpace: get<boolean>('add_space_prefix') ?? true,
+        });
+  const isLlama3 = wordPatterns[pre]?.[0] === llama3Words;
+  const name = (key: string) => tokens[get<number>(`${key}_token_id`) ?? -1];
+  const endId = get<number>('eot_token_id');
+  return makeTokenizer({ ...shape, added_tokens: added, post_processor: null } as TokenizerJson, {
+    bos: name('bos'),
+    eos: name('eos'),
+    pad: name('padding'),
+    addBos: get<boolean>('add_bos_token') ?? (model === 'llama' || isLlama3),
+    addEos: get<boolean>('add_eos_token') ?? false,
+    endIds: endId === undefined ? [] : [endId],
+    chatTemplate: metadata['tokenizer.chat_template'] as string | undefined,
+  });
+}
+
+function byteLevel({ vocab, merges, pre }: { readonly vocab: object; readonly merges: readonly string[]; readonly pre: string }) {
+  const patterns = wordPatterns[pre];
+  if (patterns === undefined) {
+    const known = Object.keys(wordPatterns).join(', ');
+    throw new UserError('tokenizer.unsupported', `tokenizer: word pattern not supported: ${pre}; supported in GGUF: ${known}`);
+  }
+  return {
+    normalizer: null,
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [...patterns.map(split), { type: 'ByteLevel', add_prefix_space: false, use_regex: false }],
+    },
+    decoder: { type: 'ByteLevel' },
+    // Llama 3 was trained with words that are tokens taken whole, though merges would not reach some of them.
+    model: { type: 'BPE', vocab, merges, ignore_merges: patterns[0] === llama3Words },
+  };
+}
+
+type Pieces = {
+  readonly tokens: readonly string[];
+  readonly vocab: Readonly<Record<string, number>>;
+  readonly types: readonly number[];
+  readonly scores: readonly number[];
+  readonly addsSpace: boolean;
+};
+
+function sentencePiece({ tokens, vocab, types, scores, addsSpace }: Pieces) {
+  const replace = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+  const unknown = tokens[types.indexOf(kinds.unknown)] ?? null;
+  return {
+    normalizer: addsSpace ? { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '▁' }, replace] } : replace,
+    pre_tokenizer: null,
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(addsSpace ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
+    model: {
+      type: 'BPE',
+      vocab,
+      merges: mergesByScore({ tokens, vocab, types, scores }),
+      byte_fallback: true,
+      unk_token: unknown,
+      ignore_merges: false,
+    },
+  };
+}
+
+/** All cuts of all pieces, in the order in which transformers ranks them: score, then the longer left part. */
+function mergesByScore({ tokens, vocab, types, scores }: Omit<Pieces, 'addsSpace'>): [string, string][] {
+  // A user-defined run of spaces comes before all else, whatever score the file gives it.
+  const isSpaceRun = (id: number) => types[id] === kinds.userDefined && tokens[id]!.startsWith('▁');
+  const isPiece = (id: number | undefined) => id !== undefined && ((types[id] ?? kinds.normal) === kinds.normal || isSpaceRun(id));
+  const cuts = tokens.flatMap((token, id) => {
+    if (!isPiece(id)) return [];
+    const letters = Array.from(token);
+    const score = isSpaceRun(id) ? 0 : (scores[id] ?? 0);
+    return letters.slice(1).flatMap((_, cut) => {
+      const [left, right] = [letters.slice(0, cut + 1).join(''), letters.slice(cut + 1).join('')];
+      return isPiece(vocab[left]) && isPiece(vocab[right]) ? [{ left, right, score, length: cut + 1, rest: letters.length - cut - 1 }] : [];
+    });
+  });
+  return cuts.sort((a, b) => b.score - a.score || b.length - a.length || b.rest - a.rest).map(({ left, right }) => [left, right]);
+}
