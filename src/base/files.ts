@@ -2,6 +2,7 @@
 // stays until that step; an interrupted or failed run leaves it untouched. `discardPartial` is called by the CLI on Ctrl-C.
 
 import {
+  appendFileSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -64,6 +65,19 @@ export function writeText(target: string, text: string | Uint8Array): Promise<vo
       closeSync(handle);
     }
   });
+}
+
+/**
+ * Adds text to the end of a file, for logs that grow: what an interrupted run leaves may end in half a line.
+ *
+ * @throws UserError `output.unwritable`, `output.disk-full`
+ */
+export function appendText(target: string, text: string): void {
+  try {
+    appendFileSync(target, text);
+  } catch (cause) {
+    throw explainWriteFault(cause, target);
+  }
 }
 
 /** Writes a value as indented JSON in one step. */

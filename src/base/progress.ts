@@ -1,5 +1,5 @@
-/** One long step in progress: `advance` says how much more is done, `finish` that it ended. */
-export type Step = { readonly advance: (amount: number) => void; readonly finish: () => void };
+/** One long step in progress: `advance` says how much more is done (and, in a few words, how it goes), `finish` that it ended. */
+export type Step = { readonly advance: (amount: number, note?: string) => void; readonly finish: () => void };
 
 /** Where long work says how far it is. The CLI draws bars or plain lines from it; a library caller passes its own or `silent`. */
 export type Progress = {

@@ -12,6 +12,7 @@ function bar(out: NodeJS.WriteStream, name: string, total: number | undefined, u
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   const known = total !== undefined && total > 0;
+  let said = '';
   const drawn = new SingleBar({
     stream: out,
     hideCursor: true,
@@ -25,17 +26,25 @@ function bar(out: NodeJS.WriteStream, name: string, total: number | undefined, u
       const left = rate > 0 ? duration((parameters.total - parameters.value) / rate) : '?';
       const filled = Math.round(share * 24);
       const percent = String(Math.floor(share * 100)).padStart(3);
-      return `${name.padEnd(28)} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${percent} %  ${thousands(Math.round(rate))} ${unit}/s  ${left} left`;
+      return `${name.padEnd(28)} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${percent} %  ${perSecond(rate)} ${unit}/s  ${left} left${said}`;
     },
   });
   drawn.start(total ?? 1, 0);
   return {
-    advance: (amount) => drawn.increment(known ? amount : 0),
+    advance: (amount, note) => {
+      if (note !== undefined) said = `  ${note}`;
+      drawn.increment(known ? amount : 0);
+    },
     finish: () => {
       drawn.stop();
       out.write(`${name.padEnd(28)} ${duration(seconds()).padStart(8)}\n`);
     },
   };
+}
+
+/** Slow work keeps two digits: 0.83, 4.2, 17, 1,234. */
+function perSecond(rate: number): string {
+  return rate < 1 ? rate.toFixed(2) : rate < 10 ? rate.toFixed(1) : thousands(Math.round(rate));
 }
 
 /** A step that ends this soon needs no lines on the way. */
@@ -46,7 +55,7 @@ function lines(out: NodeJS.WriteStream, name: string, total: number | undefined,
   let done = 0;
   let tenths = 0;
   return {
-    advance: (amount) => {
+    advance: (amount, note) => {
       done += amount;
       if (!total) return;
       const reached = Math.floor((10 * done) / total);
@@ -55,7 +64,9 @@ function lines(out: NodeJS.WriteStream, name: string, total: number | undefined,
       const seconds = (performance.now() - start) / 1000;
       if (seconds < quietSeconds) return;
       const rate = done / Math.max(seconds, 1e-3);
-      out.write(`${name}: ${reached * 10} %, ${thousands(Math.round(rate))} ${unit}/s, ${duration((total - done) / rate)} left\n`);
+      out.write(
+        `${name}: ${reached * 10} %, ${perSecond(rate)} ${unit}/s, ${duration((total - done) / rate)} left${note === undefined ? '' : `, ${note}`}\n`,
+      );
     },
     finish: () => void out.write(`${name}: ${duration((performance.now() - start) / 1000)}\n`),
   };
