@@ -13,7 +13,7 @@ import { showShape, type Value } from './value.ts';
  * @param outputs each output with the gradient that arrives there, of its shape
  * @param rules the table; replace an entry to compute a gradient another way
  * @returns one value per target, of the target's shape
- * @throws Error when no path leads from an output to a target
+ * @throws Error when no path leads from an output to a target, or one leads through an operator that has no gradient
  */
 export function backward({
   outputs,
@@ -42,8 +42,10 @@ export function backward({
 
   for (const value of [...order].reverse()) {
     const gradient = arrived.get(value);
-    if (!gradient || !trained.has(value) || value.from.kind !== 'node' || value.from.output !== 0) continue;
-    const { node } = value.from;
+    if (!gradient || value.from.kind !== 'node') continue;
+    const { node, output } = value.from;
+    if (!node.inputs.some((operand) => operand && trained.has(operand))) continue;
+    if (output !== 0) throw new Error(`graph: ${node.op} has a gradient of its first output only, and one arrives at output ${output}`);
     rules[node.op as OpName](node, gradient).forEach((part, i) => {
       const operand = node.inputs[i];
       if (part && operand && trained.has(operand)) arrive(operand, part);

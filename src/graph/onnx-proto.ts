@@ -21,7 +21,7 @@ export type Model = {
  * Writes the graph behind `outputs`.
  *
  * @param given values that are to be inputs of this model, with their names
- * @throws Error when two different inputs share a name
+ * @throws Error when two different inputs, or an input and another output, share a name
  */
 export function writeModel({
   outputs,
@@ -37,6 +37,7 @@ export function writeModel({
 
   const ask = (value: Value, name: string): string => {
     if (inputs.has(name)) throw new Error(`graph: two inputs are called ${name}`);
+    if (outputs[name] !== undefined && outputs[name] !== value) throw new Error(`graph: an input and an output are called ${name}`);
     inputs.set(name, value);
     names.set(value, name);
     return name;
@@ -50,8 +51,12 @@ export function writeModel({
 
   const write = (node: Node): void => {
     const name = `${node.label || node.op}_${nodes.length}`;
-    node.outputs.forEach((value, i) => {
-      if (!names.has(value)) names.set(value, i === 0 ? name : `${name}_${i}`);
+    const written = node.outputs.map((value, i) => {
+      const fresh = i === 0 ? name : `${name}_${i}`;
+      // A sibling may be given while this node still computes the others: what is given keeps its name.
+      if (given.has(value)) return fresh;
+      if (!names.has(value)) names.set(value, fresh);
+      return names.get(value)!;
     });
     const { domain, attributes: kinds }: Operator = operators[node.op as OpName];
     const asInputs = Object.keys(kinds).filter((key) => kinds[key] === 'input');
@@ -60,7 +65,7 @@ export function writeModel({
       opType: node.op,
       domain: domain ?? '',
       input: [...node.inputs.map(nameOf), ...asInputs.map((key) => store(integers(node.attributes[key] as number | Shape)))],
-      output: node.outputs.map(nameOf),
+      output: written,
       attribute: Object.entries(node.attributes).flatMap(([key, value]) => {
         const kind = kinds[key];
         if (kind === undefined) throw new Error(`graph: ${name}: unknown attribute ${key}`);

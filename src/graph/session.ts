@@ -1,11 +1,18 @@
 // The only file that knows ONNX Runtime. A session is a compiled graph; weights are not in it but come as inputs with every run, used
 // where they lie, so one session serves every layer of a shape.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { arch, platform } from 'node:os';
+import { dirname, join } from 'node:path';
 
 import { UserError } from '../base/errors.ts';
-import type { Model } from './onnx-proto.ts';
+import { input, neg } from './node.ts';
+import { type Model, writeModel } from './onnx-proto.ts';
 import type { DataType, Tensor } from './tensor.ts';
+import { showShape, type Typed } from './value.ts';
+
+const require = createRequire(import.meta.url);
 
 export type Provider = 'cpu' | 'cuda' | 'webgpu';
 
@@ -39,44 +46,133 @@ async function runtime(): Promise<Runtime> {
   }
 }
 
-/** Compiles a model. */
+/**
+ * Compiles a model.
+ *
+ * @throws UserError `runtime.provider` when the provider cannot be had here
+ * @throws Error with the runtime's words when it refuses the model: a bug of whoever built the graph
+ */
 export async function openSession(model: Model, { provider = 'cpu', threads = 0 }: SessionOptions = {}): Promise<Session> {
-  const { InferenceSession, Tensor } = await runtime();
-  const session = await InferenceSession.create(model.bytes, {
-    executionProviders: [provider],
-    intraOpNumThreads: threads,
-    // Neither makes a graph of this kind faster (measured), and both hold memory between runs.
-    enableCpuMemArena: false,
-    enableMemPattern: false,
-    logSeverityLevel: 3,
-    // Idle threads of one session would otherwise spin against the next one's work.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
-  });
+  const session = await create(model.bytes, { provider, threads });
+  const { Tensor } = await runtime();
   return {
     run: async (inputs) => {
       const feeds: Record<string, InstanceType<typeof Tensor>> = {};
-      for (const [name, { type, shape }] of model.inputs) {
+      for (const [name, expected] of model.inputs) {
         const given = inputs[name];
         if (!given) throw new Error(`graph: input not given: ${name}`);
-        if (given.type !== type || !shape.every((dim, i) => typeof dim === 'string' || dim === given.shape[i])) {
-          throw new Error(`graph: input ${name}: expected ${type} [${shape}], got ${given.type} [${given.shape}]`);
+        if (!fits(given, expected)) {
+          throw new Error(
+            `graph: input ${name}: expected ${expected.type} ${showShape(expected.shape)}, got ${given.type} ${showShape(given.shape)}`,
+          );
         }
-        feeds[name] = new Tensor(given.type as 'float32', given.data as Float32Array, given.shape);
+        const { type, shape, data } = given;
+        // A float16 Tensor would wrap its words in a Float16Array where the language has one, which the runtime cannot read.
+        feeds[name] =
+          type === 'float16'
+            ? Object.assign(new Tensor('uint16', data, shape), { type })
+            : new Tensor(type as 'float32', data as Float32Array, shape);
       }
       const results = await session.run(feeds);
       return Object.fromEntries(
-        Object.entries(results).map(([name, { type, dims, data }]) => [name, { type: type as DataType, shape: dims, data } as Tensor]),
+        Object.entries(results).map(([name, { type, dims, data }]) => [
+          name,
+          { type: type as DataType, shape: dims, data: type === 'float16' ? words(data as unknown as ArrayBufferView) : data } as Tensor,
+        ]),
       );
     },
     close: () => session.release(),
   };
 }
 
-export type Backend = { readonly name: string; readonly bundled: boolean };
+async function create(bytes: Uint8Array, { provider, threads }: Required<SessionOptions>) {
+  const { InferenceSession } = await runtime();
+  if (!(await has(provider))) throw await unavailable(provider);
+  try {
+    return await InferenceSession.create(bytes, {
+      executionProviders: [provider],
+      intraOpNumThreads: threads,
+      // Neither makes a graph of this kind faster (measured), and both hold memory between runs.
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      logSeverityLevel: 3,
+      // Idle threads of one session would otherwise spin against the next one's work.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    });
+  } catch (cause) {
+    if (provider !== 'cpu' && !(await starts(provider))) throw await unavailable(provider, cause);
+    throw new Error(`graph: the runtime refuses the model: ${(cause as Error).message.trim()}`, { cause });
+  }
+}
 
-/** What this machine's runtime offers, by its own word, and its version. */
-export async function backends(): Promise<{ readonly version: string; readonly backends: readonly Backend[] }> {
+const fits = (given: Tensor, { type, shape }: Typed): boolean =>
+  given.type === type && given.shape.length === shape.length && shape.every((dim, i) => typeof dim === 'string' || dim === given.shape[i]);
+
+const words = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
+  new Uint16Array(buffer as ArrayBuffer, byteOffset, byteLength / 2);
+
+const providers: readonly Provider[] = ['cpu', 'cuda', 'webgpu'];
+
+/** What each provider asks for that npm does not bring. */
+const needs: { readonly [P in Provider]: string } = {
+  cpu: 'nothing',
+  cuda: 'Linux x64, an NVIDIA driver, CUDA 12 and cuDNN 9, and ONNXRUNTIME_NODE_INSTALL=true node node_modules/onnxruntime-node/script/install.js',
+  webgpu: 'a graphics driver: Vulkan on Linux, Direct3D 12 on Windows, Metal on macOS',
+};
+
+export type ProviderState = {
+  readonly name: Provider;
+  /** A model was run on it just now. */
+  readonly works: boolean;
+  /** The runtime's files for it are here. */
+  readonly installed: boolean;
+  readonly needs: string;
+};
+
+/** Tries every provider with a model of one operator. */
+export async function providerStates(): Promise<readonly ProviderState[]> {
+  const states: ProviderState[] = [];
+  for (const name of providers) {
+    const installed = await has(name);
+    states.push({ name, installed, works: installed && (await starts(name)), needs: needs[name] });
+  }
+  return states;
+}
+
+/** Version of the runtime. */
+export function runtimeVersion(): string {
+  return (require('onnxruntime-node/package.json') as { version: string }).version;
+}
+
+/** Whether the runtime was built with a provider, and its files are there. */
+async function has(provider: Provider): Promise<boolean> {
   const { listSupportedBackends } = await runtime();
-  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
-  return { version, backends: listSupportedBackends() };
+  const built = listSupportedBackends().find(({ name }) => name === provider);
+  if (!built || built.bundled) return built !== undefined;
+  const library = `bin/napi-v6/${platform()}/${arch()}/libonnxruntime_providers_${provider}.so`;
+  return existsSync(join(dirname(require.resolve('onnxruntime-node/package.json')), library));
+}
+
+async function starts(provider: Provider): Promise<boolean> {
+  const { InferenceSession, Tensor } = await runtime();
+  const { bytes } = writeModel({ outputs: { y: neg(input('x', 'float32', [1])) } });
+  try {
+    const session = await InferenceSession.create(bytes, { executionProviders: [provider], logSeverityLevel: 4 });
+    const { y } = await session.run({ x: new Tensor('float32', Float32Array.of(1), [1]) });
+    await session.release();
+    return (y!.data as Float32Array)[0] === -1;
+  } catch {
+    return false;
+  }
+}
+
+async function unavailable(provider: Provider, cause?: unknown): Promise<UserError> {
+  const installed: Provider[] = [];
+  for (const name of providers) if (await has(name)) installed.push(name);
+  const fault = installed.includes(provider) ? 'does not start' : 'is not installed';
+  return new UserError(
+    'runtime.provider',
+    `runtime: provider ${fault}: ${provider}; installed: ${installed.join(', ')}; ${provider} needs ${needs[provider]}`,
+    { cause },
+  );
 }

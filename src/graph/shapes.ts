@@ -34,7 +34,10 @@ const comparison: Operator = {
 /** Over the named axes, whose sizes stay as 1. */
 const reduction: Operator = {
   attributes: { axes: 'input', keepdims: 'int' },
-  infer: ([x], { axes }) => [{ type: x!.type, shape: reduced(x!.shape, axes as readonly number[]) }],
+  infer: ([x], { axes }) => {
+    for (const axis of axes as readonly number[]) checkAxis(x!.shape, axis < 0 ? axis + x!.shape.length : axis);
+    return [{ type: x!.type, shape: reduced(x!.shape, axes as readonly number[]) }];
+  },
 };
 
 const matrixProduct: Operator['infer'] = ([a, b], { transA = 0, transB = 0 }) => {
@@ -42,6 +45,12 @@ const matrixProduct: Operator['infer'] = ([a, b], { transA = 0, transB = 0 }) =>
   const [k2, n] = lastTwo(b!.shape, transB === 1);
   if (k !== k2) throw new Error(`inner sizes differ: ${showShape(a!.shape)} and ${showShape(b!.shape)}`);
   return [{ type: a!.type, shape: [...broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2)), m, n] }];
+};
+
+const floatProduct: Operator['infer'] = (inputs, attributes) => {
+  const [a, b] = inputs;
+  if (a!.type !== b!.type) throw new Error(`types differ: ${a!.type} and ${b!.type}`);
+  return matrixProduct(inputs, attributes);
 };
 
 export const operators = {
@@ -63,21 +72,26 @@ export const operators = {
   Greater: comparison,
   Where: {
     attributes: {},
-    infer: ([condition, a, b]) => [{ type: a!.type, shape: broadcastShapes(condition!.shape, broadcastShapes(a!.shape, b!.shape)) }],
+    infer: ([condition, a, b], attributes) => {
+      checkType(condition!, 'bool');
+      const [{ type, shape }] = broadcast.infer([a!, b!], attributes) as [Typed];
+      return [{ type, shape: broadcastShapes(condition!.shape, shape) }];
+    },
   },
   ReduceSum: reduction,
   ReduceMean: reduction,
   ReduceMax: reduction,
-  MatMul: { attributes: {}, infer: matrixProduct },
+  MatMul: { attributes: {}, infer: floatProduct },
   FusedMatMul: {
     domain: 'com.microsoft',
     attributes: { transA: 'int', transB: 'int', alpha: 'float' },
-    infer: matrixProduct,
+    infer: floatProduct,
   },
   Gemm: {
     attributes: { transA: 'int', transB: 'int', alpha: 'float', beta: 'float' },
     infer: (inputs, attributes) => {
-      const [product] = matrixProduct(inputs, attributes);
+      const [product] = floatProduct(inputs, attributes);
+      if (product!.shape.length !== 2 || inputs[1]!.shape.length !== 2) throw new Error(`not a plain matrix: ${showShape(product!.shape)}`);
       const c = inputs[2];
       if (c && !sameShape(broadcastShapes(c.shape, product!.shape), product!.shape)) {
         throw new Error(`sum does not fit: ${showShape(c.shape)} onto ${showShape(product!.shape)}`);
@@ -89,9 +103,14 @@ export const operators = {
   MatMulBnb4: {
     domain: 'com.microsoft',
     attributes: { K: 'int', N: 'int', block_size: 'int', quant_type: 'int' },
-    infer: ([x], { K, N }) => {
+    infer: ([x, packed, absmax], attributes) => {
+      const { K, N, block_size: block } = attributes as { readonly K: number; readonly N: number; readonly block_size: number };
       if (x!.shape.at(-1) !== K) throw new Error(`inner sizes differ: ${showShape(x!.shape)} and ${K}`);
-      return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N as number] }];
+      const [bytes, blocks] = [product(fixed(packed!.shape)), product(fixed(absmax!.shape))];
+      if (bytes !== Math.ceil((K * N) / 2) || blocks !== Math.ceil((K * N) / block)) {
+        throw new Error(`${bytes} bytes and ${blocks} blocks of ${block} are not [${N}, ${K}]`);
+      }
+      return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N] }];
     },
   },
   /** a uint8 or int8 [.., M, K], b int8 [K, N], zero points of a and b: the exact int32 product. */
@@ -109,7 +128,19 @@ export const operators = {
     },
   },
   /** x [batch, heads, tokens, dim], positions, cosines and sines [positions, dim / 2]; turns halves, as transformers. */
-  RotaryEmbedding: { domain: 'com.microsoft', attributes: { interleaved: 'int' }, infer: ([x]) => [x!] },
+  RotaryEmbedding: {
+    domain: 'com.microsoft',
+    attributes: { interleaved: 'int' },
+    infer: ([x, positions, cosines, sines]) => {
+      if (x!.shape.length !== 4) throw new Error(`not [batch, heads, tokens, dim]: ${showShape(x!.shape)}`);
+      checkType(positions!, 'int64');
+      const half = (fixed(x!.shape.slice(3))[0] as number) / 2;
+      if (cosines!.shape[1] !== half || !sameShape(cosines!.shape, sines!.shape)) {
+        throw new Error(`tables ${showShape(cosines!.shape)} and ${showShape(sines!.shape)} do not fit ${showShape(x!.shape)}`);
+      }
+      return [x!];
+    },
+  },
   Cast: { attributes: { to: 'int' }, infer: ([x], { to }) => [{ type: typeOf(to as number), shape: x!.shape }] },
   Reshape: {
     attributes: { shape: 'input' },
@@ -121,33 +152,61 @@ export const operators = {
   },
   Transpose: {
     attributes: { perm: 'ints' },
-    infer: ([x], { perm }) => [{ type: x!.type, shape: (perm as readonly number[]).map((axis) => x!.shape[axis]!) }],
+    infer: ([x], { perm }) => {
+      const axes = perm as readonly number[];
+      if (x!.shape.length !== axes.length || x!.shape.some((_, i) => !axes.includes(i))) {
+        throw new Error(`axes [${axes.join(', ')}] do not reorder ${showShape(x!.shape)}`);
+      }
+      return [{ type: x!.type, shape: axes.map((axis) => x!.shape[axis]!) }];
+    },
   },
-  Expand: { attributes: { shape: 'input' }, infer: ([x], { shape }) => [{ type: x!.type, shape: shape as Shape }] },
+  Expand: {
+    attributes: { shape: 'input' },
+    infer: ([x], { shape }) => {
+      const target = shape as Shape;
+      if (!sameShape(broadcastShapes(x!.shape, target), target)) {
+        throw new Error(`${showShape(x!.shape)} does not repeat to ${showShape(target)}`);
+      }
+      return [{ type: x!.type, shape: target }];
+    },
+  },
   Concat: {
     attributes: { axis: 'int' },
     infer: (inputs, { axis }) => {
       const at = axis as number;
+      const [first] = inputs as [Typed];
+      checkAxis(first.shape, at);
+      for (const { type, shape } of inputs) {
+        if (type !== first.type) throw new Error(`types differ: ${first.type} and ${type}`);
+        if (!sameShape(shape.toSpliced(at, 1), first.shape.toSpliced(at, 1))) {
+          throw new Error(`shapes do not fit: ${showShape(first.shape)} and ${showShape(shape)} along axis ${at}`);
+        }
+      }
       const sizes = inputs.map(({ shape }) => shape[at]!);
       const sum: Dim = sizes.every((size) => typeof size === 'number')
         ? (sizes as number[]).reduce((total, size) => total + size, 0)
         : sizes.join('+');
-      return [{ type: inputs[0]!.type, shape: inputs[0]!.shape.map((dim, i) => (i === at ? sum : dim)) }];
+      return [{ type: first.type, shape: first.shape.with(at, sum) }];
     },
   },
   /** One stretch of one axis: `from` up to but not `to`. */
   Slice: {
     attributes: { from: 'input', to: 'input', axis: 'input' },
-    infer: ([x], { axis, from, to }) => {
-      const size = fixed(x!.shape)[axis as number]!;
-      if ((to as number) > size) throw new Error(`end ${to} is beyond ${size}`);
-      return [{ type: x!.type, shape: x!.shape.map((dim, i) => (i === axis ? (to as number) - (from as number) : dim)) }];
+    infer: ([x], attributes) => {
+      const { axis, from, to } = attributes as { readonly axis: number; readonly from: number; readonly to: number };
+      checkAxis(x!.shape, axis);
+      const [size] = fixed([x!.shape[axis]!]) as [number];
+      if (from < 0 || from > to || to > size) throw new Error(`${from} to ${to} does not lie in ${size}`);
+      return [{ type: x!.type, shape: x!.shape.with(axis, to - from) }];
     },
   },
   /** Rows of a table, axis 0. */
   Gather: {
     attributes: { axis: 'int' },
-    infer: ([table, rows]) => [{ type: table!.type, shape: [...rows!.shape, ...table!.shape.slice(1)] }],
+    infer: ([table, rows]) => {
+      checkType(rows!, 'int64', 'int32');
+      return [{ type: table!.type, shape: [...rows!.shape, ...table!.shape.slice(1)] }];
+    },
   },
   BitwiseAnd: broadcast,
   BitShift: { ...broadcast, attributes: { direction: 'string' } },
@@ -190,6 +249,14 @@ function broadcastShapes(a: Shape, b: Shape): Shape {
 
 const reduced = (shape: Shape, axes: readonly number[]): Shape =>
   shape.map((dim, i) => (axes.includes(i) || axes.includes(i - shape.length) ? 1 : dim));
+
+function checkAxis(shape: Shape, axis: number): void {
+  if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) throw new Error(`no axis ${axis} in ${showShape(shape)}`);
+}
+
+function checkType({ type }: Typed, ...allowed: readonly DataType[]): void {
+  if (!allowed.includes(type)) throw new Error(`expected ${allowed.join(' or ')}, got ${type}`);
+}
 
 function lastTwo(shape: Shape, transposed: boolean): readonly [Dim, Dim] {
   if (shape.length < 2) throw new Error(`not a matrix: ${showShape(shape)}`);
