@@ -19,7 +19,7 @@ export type Trainable = {
   readonly weightOf: (batch: Batch) => number;
   /**
    * Forward and backward over one batch: adds the gradient of lossSum / `denominator` to every parameter.
-   * `step` names the dropout masks, so that a resumed run draws the same ones.
+   * `step` names the dropout masks, so that a resumed run draws the same ones: the number of the batch since the run began.
    */
   readonly accumulate: (batch: Batch, options: { readonly denominator: number; readonly step: number }) => Promise<BatchLoss>;
   /** Forward only. `logits` [rows, labels] for class batches. */

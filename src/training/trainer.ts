@@ -1,0 +1,278 @@
+// The training loop. A step takes `accumulation` batches: their gradients are divided by the weight of the whole group (targets
+// counted), so that a step is the same however its rows are cut into batches. Then the gradient is clipped and AdamW moves the values;
+// then, where they are due, evaluation and checkpoint, in this order, so that a checkpoint knows its own evaluation.
+//
+// The place in the data is an index: batch `batch` of epoch `epoch`. A resumed run asks for the same batches, names the same dropout
+// masks and so repeats, bit for bit, what the unbroken run did.
+
+import { UserError } from '../base/errors.ts';
+import { type Progress, silent } from '../base/progress.ts';
+import { thousands } from '../base/text.ts';
+import type { Batch } from '../models/batch.ts';
+import * as checkpoint from './checkpoint.ts';
+import { clipFactor, gradientNorm, startAdamW, stepAdamW } from './optimizer.ts';
+import { learningRateShare, type Schedule, warmupSteps } from './schedule.ts';
+import type { RunSink } from './tracking.ts';
+import type { Trainable } from './trainable.ts';
+import { isHigherBetter, type TrainingSettings } from './training-settings.ts';
+
+/** The batches of one epoch, made when asked for; a plain array is one. */
+export type BatchList = { readonly length: number; readonly at: (index: number) => Batch | undefined | Promise<Batch> };
+
+/** The settings the loop itself goes by. */
+export type LoopSettings = Pick<
+  TrainingSettings,
+  | 'learningRate'
+  | 'schedule'
+  | 'warmup'
+  | 'weightDecay'
+  | 'maxGradientNorm'
+  | 'accumulation'
+  | 'epochs'
+  | 'maxSteps'
+  | 'evaluationEvery'
+  | 'metric'
+  | 'higherIsBetter'
+  | 'patience'
+  | 'checkpointEvery'
+  | 'keep'
+>;
+
+export type TrainOptions = {
+  readonly trainable: Trainable;
+  /** The batches of an epoch (from 0): always the same for the same number. */
+  readonly batches: (epoch: number) => BatchList;
+  readonly settings: LoopSettings;
+  /** Figures of the model as it is, by name; `settings.metric` is one of them. */
+  readonly evaluate?: () => Promise<Readonly<Record<string, number>>>;
+  readonly checkpoints?: {
+    readonly folder: string;
+    readonly identity: checkpoint.RunIdentity;
+    /** Go on from the newest checkpoint, if there is one. */
+    readonly resume?: boolean;
+    /** Laid into every checkpoint: name and text. */
+    readonly extra?: Readonly<Record<string, string>>;
+  };
+  readonly sinks?: readonly Pick<RunSink, 'metrics' | 'rewind'>[];
+  readonly progress?: Progress;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** Once aborted, the step at hand is finished and saved, and the run ends. */
+  readonly signal?: AbortSignal;
+};
+
+export type TrainResult = {
+  /** `early`: the metric got no better for `patience` evaluations. */
+  readonly ended: 'finished' | 'early' | 'interrupted';
+  readonly state: checkpoint.TrainerState;
+};
+
+/** How many steps a run takes (`maxSteps`, or as many as its epochs give) and the course of its learning rate. */
+export function planRun({ batches, settings }: Pick<TrainOptions, 'batches' | 'settings'>): Schedule {
+  let totalSteps = settings.maxSteps ?? 0;
+  for (let epoch = 0; settings.maxSteps === undefined && epoch < settings.epochs; epoch++) {
+    totalSteps += Math.ceil(batches(epoch).length / settings.accumulation);
+  }
+  return { kind: settings.schedule, totalSteps, warmupSteps: warmupSteps(settings.warmup, totalSteps) };
+}
+
+/**
+ * Trains until the planned steps are done, the metric gets no better, or the signal is given. Values are left as the last step made them;
+ * those of the best step are in its checkpoint (`readParameters`).
+ *
+ * @throws UserError `training.diverged` with step and batch when a loss or gradient is not finite: values and checkpoints are those of before;
+ * `training.no-data`, `training.no-targets`, `training.metric`, `training.folder-used`, those of `readCheckpoint`, `output.*`
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { settings, evaluate, checkpoints, signal, clock, progress = silent, sinks = [] } = options;
+  const run = await begin(options);
+  const { state, plan } = run;
+  const isLast = () => state.step === plan.totalSteps;
+  const hasLostPatience = () => settings.patience !== undefined && state.withoutBetter >= settings.patience;
+  const shown = progress.step('training', { total: plan.totalSteps - state.step, unit: 'steps' });
+  let savedAt = state.step;
+  const save = async () => {
+    if (checkpoints && savedAt < state.step) await saveCheckpoint(run);
+    savedAt = state.step;
+  };
+  try {
+    while (!isLast() && !hasLostPatience()) {
+      if (signal?.aborted) {
+        await save();
+        return { ended: 'interrupted', state };
+      }
+      const started = clock();
+      const report = await takeStep(run);
+      const time = clock();
+      const tokensPerSecond = (1000 * report.tokens) / Math.max(1, time - started);
+      const figures: Record<string, number> = {
+        loss: report.loss,
+        learning_rate: report.learningRate,
+        grad_norm: report.norm,
+        epoch: report.epoch,
+        tokens_per_second: tokensPerSecond,
+      };
+      let isBest = false;
+      if (evaluate && (isDue(settings.evaluationEvery, state) || (isLast() && settings.evaluationEvery !== 'never'))) {
+        const metrics = await evaluate();
+        isBest = judge(run, metrics);
+        for (const [key, value] of Object.entries(metrics)) figures[`eval_${key}`] = value;
+      }
+      const batch = Object.entries(figures).map(([key, value]) => ({ step: state.step, key, value, time }));
+      for (const sink of sinks) await sink.metrics(batch);
+      if (isBest || isLast() || hasLostPatience() || isDue(settings.checkpointEvery, state)) await save();
+      shown.advance(1, describe(report, tokensPerSecond));
+    }
+    return { ended: hasLostPatience() ? 'early' : 'finished', state };
+  } finally {
+    shown.finish();
+  }
+}
+
+type Run = {
+  readonly options: TrainOptions;
+  readonly plan: Schedule;
+  readonly trained: checkpoint.Trained;
+  readonly state: checkpoint.TrainerState;
+  /** The epoch at hand. */
+  list: { readonly epoch: number; readonly batches: BatchList };
+};
+
+/** A run at its start, or where its newest checkpoint left it. */
+async function begin(options: TrainOptions): Promise<Run> {
+  const { trainable, batches, settings, evaluate, checkpoints, sinks = [] } = options;
+  const plan = planRun(options);
+  if (plan.totalSteps === 0)
+    throw new UserError('training.no-data', 'training: no batches: the data is empty; check the data set and its filters');
+  if (settings.patience !== undefined && !evaluate) {
+    throw new UserError('training.metric', 'training: patience: nothing to evaluate on; name evaluation data or leave patience out');
+  }
+  for (const { gradient } of trainable.parameters) gradient.fill(0);
+  const trained = { parameters: trainable.parameters, optimizer: startAdamW(trainable.parameters) };
+  let state: checkpoint.TrainerState = {
+    ...{ step: 0, epoch: 0, batch: 0, batches: 0, tokens: 0 },
+    ...{ losses: [], evaluations: [], best: null, withoutBetter: 0 },
+  };
+  if (checkpoints) {
+    const { folder, identity, resume = false } = checkpoints;
+    checkpoint.clearLeftovers(folder);
+    const latest = checkpoint.latestCheckpoint(folder);
+    if (latest && !resume) {
+      throw new UserError('training.folder-used', `training: folder holds checkpoints: ${folder}; resume, or name another folder`);
+    }
+    if (latest) state = await checkpoint.readCheckpoint(latest.path, { trained, identity });
+  }
+  for (const sink of sinks) await sink.rewind(state.step);
+  return { options, plan, trained, state, list: { epoch: state.epoch, batches: batches(state.epoch) } };
+}
+
+type StepReport = {
+  readonly loss: number;
+  readonly norm: number;
+  readonly learningRate: number;
+  readonly tokens: number;
+  /** Epochs done, with their fraction. */
+  readonly epoch: number;
+};
+
+/** Gradients of a group of batches, then one move of all values. Nothing is moved where a loss or the gradient is not finite. */
+async function takeStep(run: Run): Promise<StepReport> {
+  const { options, plan, trained, state } = run;
+  const { trainable, settings } = options;
+  const { first, length, group } = await nextGroup(run);
+  const where = (index: number) => `batch ${first + index + 1} of ${length} of epoch ${state.epoch + 1}`;
+
+  const denominator = group.reduce((sum, batch) => sum + trainable.weightOf(batch), 0);
+  if (!(denominator > 0)) {
+    const which = `step ${state.step + 1}: ${where(0)}${group.length > 1 ? ` and the ${group.length - 1} after it` : ''}`;
+    throw new UserError(
+      'training.no-targets',
+      `training: nothing to learn from in ${which}; look for rows whose answer is empty or cut off`,
+    );
+  }
+  let lossSum = 0;
+  let tokens = 0;
+  for (const [index, batch] of group.entries()) {
+    const loss = await trainable.accumulate(batch, { denominator, step: state.batches + index });
+    if (!Number.isFinite(loss.lossSum)) throw diverged(run, `loss is ${loss.lossSum}`, where(index));
+    lossSum += loss.lossSum;
+    for (const rowLength of batch.lengths) tokens += rowLength;
+  }
+  const norm = gradientNorm(trained.parameters);
+  if (!Number.isFinite(norm)) {
+    const wrong = trained.parameters.find(({ gradient }) => gradient.some((value) => !Number.isFinite(value)));
+    throw diverged(
+      run,
+      `gradient of ${wrong?.name} is not finite`,
+      group.length > 1 ? `${where(0)} to ${where(group.length - 1)}` : where(0),
+    );
+  }
+  const learningRate = settings.learningRate * learningRateShare(state.step, plan);
+  const gradientFactor = clipFactor(norm, settings.maxGradientNorm);
+  stepAdamW(trained.parameters, trained.optimizer, { learningRate, weightDecay: settings.weightDecay, gradientFactor });
+
+  const loss = lossSum / denominator;
+  const epoch = state.epoch + (first + group.length) / length;
+  state.losses.push(loss);
+  state.step += 1;
+  state.batches += group.length;
+  state.tokens += tokens;
+  state.batch += group.length;
+  if (state.batch >= length) Object.assign(state, { epoch: state.epoch + 1, batch: 0 });
+  return { loss, norm, learningRate, tokens, epoch };
+}
+
+/** The batches of the next step; a step does not reach into the next epoch. */
+async function nextGroup(run: Run) {
+  const { state, options } = run;
+  if (run.list.epoch !== state.epoch) run.list = { epoch: state.epoch, batches: options.batches(state.epoch) };
+  const { batches } = run.list;
+  const group: Batch[] = [];
+  const end = Math.min(batches.length, state.batch + options.settings.accumulation);
+  for (let index = state.batch; index < end; index++) {
+    const batch = await batches.at(index);
+    if (batch) group.push(batch);
+  }
+  if (group.length === 0) throw new UserError('training.no-data', `training: no batches in epoch ${state.epoch + 1}; check the data set`);
+  return { first: state.batch, length: batches.length, group };
+}
+
+/** Takes an evaluation into the state. @returns whether it is the best so far */
+function judge({ options, state }: Run, metrics: Readonly<Record<string, number>>): boolean {
+  const { settings } = options;
+  const value = metrics[settings.metric];
+  if (value === undefined) {
+    const known = Object.keys(metrics).join(', ');
+    throw new UserError('training.metric', `training: metric not found: ${settings.metric}; evaluation gives: ${known}`);
+  }
+  state.evaluations.push({ step: state.step, metrics: { ...metrics } });
+  const best = state.best?.value;
+  const isBest = Number.isFinite(value) && (best === undefined || (isHigherBetter(settings) ? value > best : value < best));
+  if (isBest) Object.assign(state, { best: { step: state.step, value }, withoutBetter: 0 });
+  else state.withoutBetter += 1;
+  return isBest;
+}
+
+async function saveCheckpoint({ options, trained, state }: Run): Promise<void> {
+  const { folder, identity, extra = {} } = options.checkpoints!;
+  await checkpoint.writeCheckpoint(folder, { trained, state, identity, extra });
+  checkpoint.pruneCheckpoints(folder, { keep: options.settings.keep, best: state.best?.step });
+}
+
+/** Whether something done at intervals is due after the step just taken. */
+function isDue(interval: number | 'epoch' | 'never', { step, batch }: checkpoint.TrainerState): boolean {
+  return interval === 'epoch' ? batch === 0 : interval !== 'never' && step % interval === 0;
+}
+
+function diverged({ options, state }: Run, fault: string, where: string): UserError {
+  const latest = options.checkpoints && checkpoint.latestCheckpoint(options.checkpoints.folder);
+  const kept = latest ? `; ${checkpoint.checkpointName(latest.step)} is kept` : '';
+  const hint = `lower the learning rate (${options.settings.learningRate}) or look at that data`;
+  return new UserError('training.diverged', `training: ${fault}: step ${state.step + 1}, ${where}; ${hint}${kept}`);
+}
+
+/** How training goes, in the few words that fit beside a progress bar. */
+function describe({ loss, learningRate, norm }: StepReport, tokensPerSecond: number): string {
+  const rate = tokensPerSecond < 10 ? tokensPerSecond.toFixed(1) : thousands(Math.round(tokensPerSecond));
+  return `loss ${loss.toFixed(4)}, rate ${learningRate.toExponential(2)}, gradient ${norm.toPrecision(3)}, ${rate} tokens/s`;
+}
