@@ -13,6 +13,7 @@ import { z } from 'zod';
 
 import { UserError } from '../base/errors.ts';
 import { appendText, writeJson, writeText } from '../base/files.ts';
+import type { LossCurve } from '../charts/loss-curve.ts';
 
 /** One figure of one step; `time` in milliseconds since 1970. */
 export type Metric = { readonly step: number; readonly key: string; readonly value: number; readonly time: number };
@@ -89,3 +90,17 @@ export function readMetrics(folder: string): Metric[] {
 }
 
 const lineOf = ({ step, key, value, time }: Metric) => `${JSON.stringify({ step, key, value: jsonNumber(value), time })}\n`;
+
+/** What the chart of a run is drawn from. */
+export function lossCurveOf(metrics: readonly Metric[]): LossCurve {
+  const steps = new Map<number, Record<string, number>>();
+  for (const { step, key, value } of metrics) steps.set(step, { ...steps.get(step), [key]: value });
+  const rows = [...steps].map(([step, figures]) => ({ step, ...figures }) as { step: number } & Record<string, number>);
+  return {
+    steps: rows.flatMap(({ step, loss, learning_rate: learningRate }) =>
+      loss === undefined || learningRate === undefined ? [] : [{ step, loss, learningRate }],
+    ),
+    evaluations: rows.flatMap(({ step, eval_loss: loss }) => (loss !== undefined && Number.isFinite(loss) ? [{ step, loss }] : [])),
+    epochEnds: rows.filter(({ epoch }) => epoch !== undefined && Number.isInteger(epoch)).map(({ step }) => step),
+  };
+}

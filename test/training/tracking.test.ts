@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { openRunLog, readMetrics } from '../../src/training/tracking.ts';
+import { lossCurveOf, openRunLog, readMetrics } from '../../src/training/tracking.ts';
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'clinfuse-tracking-'))));
@@ -51,5 +51,23 @@ describe('the log of a run', () => {
     expect(() => readMetrics(folder)).toThrow(`tracking: no metrics.jsonl: ${folder}; name the folder of a run`);
     writeFileSync(join(folder, 'metrics.jsonl'), '{"step":1,"key":"loss","value":1,"time":0}\n{"step":"two"}\n');
     expect(() => readMetrics(folder)).toThrow(/^tracking: not a metric: .*metrics\.jsonl, line 2;/);
+  });
+
+  test('gives the curve of the run: steps, evaluations of the loss, ends of epochs', () => {
+    const figures = (step: number, values: Record<string, number>) =>
+      Object.entries(values).map(([key, value]) => ({ step, key, value, time: 0 }));
+    const curve = lossCurveOf([
+      ...figures(1, { loss: 3, learning_rate: 0.1, epoch: 0.5 }),
+      ...figures(2, { loss: 2, learning_rate: 0.05, epoch: 1, eval_loss: 2.5, eval_f1: 0.5 }),
+      ...figures(3, { eval_loss: Number.NaN }),
+    ]);
+    expect(curve).toEqual({
+      steps: [
+        { step: 1, loss: 3, learningRate: 0.1 },
+        { step: 2, loss: 2, learningRate: 0.05 },
+      ],
+      evaluations: [{ step: 2, loss: 2.5 }],
+      epochEnds: [2],
+    });
   });
 });
