@@ -1,18 +1,18 @@
 import type { Trainable } from './trainable.ts';
-import type { BatchList } from './trainer.ts';
+import type { EpochBatches } from './trainer.ts';
 
 /**
  * The mean loss over held-out batches, each target counting as much as any other, and e to it.
  *
  * @returns `loss` and `perplexity`; for batches of classes also `accuracy`
  */
-export async function evaluateLoss(trainable: Trainable, batches: BatchList): Promise<Readonly<Record<string, number>>> {
+export async function evaluateLoss(trainable: Trainable, batches: EpochBatches): Promise<Readonly<Record<string, number>>> {
   let lossSum = 0;
   let weightSum = 0;
   let rows = 0;
   let right = 0;
   for (let index = 0; index < batches.length; index++) {
-    const batch = (await batches.at(index))!;
+    const batch = batches.at(index)!;
     const result = await trainable.evaluate(batch);
     lossSum += result.lossSum;
     weightSum += result.weightSum;

@@ -10,14 +10,15 @@ import { type Progress, silent } from '../base/progress.ts';
 import { thousands } from '../base/text.ts';
 import type { Batch } from '../models/batch.ts';
 import * as checkpoint from './checkpoint.ts';
+import type { BatchList } from './collate.ts';
 import { clipFactor, gradientNorm, startAdamW, stepAdamW } from './optimizer.ts';
 import { learningRateShare, type Schedule, warmupSteps } from './schedule.ts';
 import type { RunSink } from './tracking.ts';
 import type { Trainable } from './trainable.ts';
 import { isHigherBetter, type TrainingSettings } from './training-settings.ts';
 
-/** The batches of one epoch, made when asked for; a plain array is one. */
-export type BatchList = { readonly length: number; readonly at: (index: number) => Batch | undefined | Promise<Batch> };
+/** The batches of one epoch, made when asked for; a plain array will do. */
+export type EpochBatches = Pick<BatchList, 'length' | 'at'>;
 
 /** The settings the loop itself goes by. */
 export type LoopSettings = Pick<
@@ -41,7 +42,7 @@ export type LoopSettings = Pick<
 export type TrainOptions = {
   readonly trainable: Trainable;
   /** The batches of an epoch (from 0): always the same for the same number. */
-  readonly batches: (epoch: number) => BatchList;
+  readonly batches: (epoch: number) => EpochBatches;
   readonly settings: LoopSettings;
   /** Figures of the model as it is, by name; `settings.metric` is one of them. */
   readonly evaluate?: () => Promise<Readonly<Record<string, number>>>;
@@ -135,7 +136,7 @@ type Run = {
   readonly trained: checkpoint.Trained;
   readonly state: checkpoint.TrainerState;
   /** The epoch at hand. */
-  list: { readonly epoch: number; readonly batches: BatchList };
+  list: { readonly epoch: number; readonly batches: EpochBatches };
 };
 
 /** A run at its start, or where its newest checkpoint left it. */
@@ -179,7 +180,7 @@ type StepReport = {
 async function takeStep(run: Run): Promise<StepReport> {
   const { options, plan, trained, state } = run;
   const { trainable, settings } = options;
-  const { first, length, group } = await nextGroup(run);
+  const { first, length, group } = nextGroup(run);
   const where = (index: number) => `batch ${first + index + 1} of ${length} of epoch ${state.epoch + 1}`;
 
   const denominator = group.reduce((sum, batch) => sum + trainable.weightOf(batch), 0);
@@ -223,14 +224,14 @@ async function takeStep(run: Run): Promise<StepReport> {
 }
 
 /** The batches of the next step; a step does not reach into the next epoch. */
-async function nextGroup(run: Run) {
+function nextGroup(run: Run) {
   const { state, options } = run;
   if (run.list.epoch !== state.epoch) run.list = { epoch: state.epoch, batches: options.batches(state.epoch) };
   const { batches } = run.list;
   const group: Batch[] = [];
   const end = Math.min(batches.length, state.batch + options.settings.accumulation);
   for (let index = state.batch; index < end; index++) {
-    const batch = await batches.at(index);
+    const batch = batches.at(index);
     if (batch) group.push(batch);
   }
   if (group.length === 0) throw new UserError('training.no-data', `training: no batches in epoch ${state.epoch + 1}; check the data set`);
