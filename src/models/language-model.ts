@@ -1,0 +1,155 @@
+// A language model that runs: weights in memory, one compiled graph for all layers of a shape, and a loop over the layers. Between two
+// layers the hidden states pass through our own memory, which is what lets a training step keep, drop or recompute what it likes.
+
+import type { SessionOptions } from '../graph/session.ts';
+import { type Tensor, tensor } from '../graph/tensor.ts';
+import { type Adapter, noAdapter } from './adapter.ts';
+import type { TokenBatch } from './batch.ts';
+import type { ModelConfig } from './config.ts';
+import { type LayerShape, type LinearName, linearNames } from './decoder-layer.ts';
+import { expandRows } from './expand.ts';
+import { type LayerSessions, layerSessions } from './layer-sessions.ts';
+import type { AdapterShape } from './linear.ts';
+import type { Resident } from './resident.ts';
+import { ropeTables } from './rope.ts';
+
+export type LanguageModel = {
+  readonly config: ModelConfig;
+  readonly resident: Resident;
+  readonly adapter: Adapter;
+  readonly sessions: LayerSessions;
+  readonly sessionOptions: SessionOptions;
+  /** The last layer's output before the final norm, [rows * tokens, hidden]. */
+  readonly hidden: (batch: TokenBatch) => Promise<Tensor>;
+  readonly close: () => Promise<void>;
+};
+
+/** Makes a loaded model ready to run. The adapter's arrays are read at every run: training changes them in place. */
+export function languageModel(
+  resident: Resident,
+  { adapter = noAdapter, session = {} }: { readonly adapter?: Adapter; readonly session?: SessionOptions } = {},
+): LanguageModel {
+  const { config } = resident;
+  const sessions = layerSessions(config, session);
+  const model: LanguageModel = {
+    config,
+    resident,
+    adapter,
+    sessions,
+    sessionOptions: session,
+    hidden: async (batch) => {
+      let hidden = embed(resident, batch);
+      for (let i = 0; i < config.layers.length; i++) {
+        const running = await sessions.forward(layerShape(model, i, { batch, isTraining: false }));
+        hidden = (await running.run({ hidden, ...layerInputs(model, i, batch) }))['output']!;
+      }
+      return hidden;
+    },
+    close: sessions.close,
+  };
+  return model;
+}
+
+/** The vocabulary's rows of the batch's ids, [rows * tokens, hidden], scaled as the family does. */
+export function embed({ config, embedding }: Resident, { ids }: { readonly ids: Int32Array }): Tensor {
+  const data = expandRows(embedding, ids);
+  const { embeddingScale } = config;
+  if (embeddingScale !== 1) for (let i = 0; i < data.length; i++) data[i]! *= embeddingScale;
+  return tensor('float32', [ids.length, config.hiddenSize], data);
+}
+
+/** What layer `i`'s graph depends on. Dropout is part of it only in training. */
+export function layerShape(
+  { resident, adapter }: LanguageModel,
+  i: number,
+  {
+    batch: { rows, tokens },
+    isTraining,
+  }: { readonly batch: { readonly rows: number; readonly tokens: number }; readonly isTraining: boolean },
+): LayerShape {
+  const adapters: Partial<Record<LinearName, AdapterShape>> = {};
+  for (const name of linearNames) {
+    const shape = adapter.modules.get(`model.layers.${i}.${name}`)?.shape;
+    if (shape) adapters[name] = isTraining ? shape : { ...shape, dropout: 0 };
+  }
+  return { rows, tokens, forms: resident.layers[i]!.forms, adapters };
+}
+
+/** Everything layer `i`'s graph asks for beside the hidden states and what a pass keeps. */
+export function layerInputs(
+  model: LanguageModel,
+  i: number,
+  { rows, tokens }: { readonly rows: number; readonly tokens: number },
+): Record<string, Tensor> {
+  const { resident, config } = model;
+  return {
+    ...resident.layers[i]!.tensors,
+    ...adapterTensors(model.adapter, i),
+    ...places(config, { kind: config.layers[i]!, rows, tokens }),
+  };
+}
+
+/** The adapter's matrices of layer `i`, by the names its graph gives them. */
+function adapterTensors({ modules }: Adapter, i: number): Record<string, Tensor> {
+  const tensors: Record<string, Tensor> = {};
+  for (const name of linearNames) {
+    const found = modules.get(`model.layers.${i}.${name}`);
+    if (!found) continue;
+    const { a, b, magnitude, shape } = found;
+    tensors[`${name}.lora_A`] = tensor('float32', [shape.rank, a.length / shape.rank], a);
+    tensors[`${name}.lora_B`] = tensor('float32', [b.length / shape.rank, shape.rank], b);
+    if (magnitude) tensors[`${name}.lora_magnitude_vector`] = tensor('float32', [magnitude.length], magnitude);
+  }
+  return tensors;
+}
+
+type Places = { readonly kind: 'global' | 'local'; readonly rows: number; readonly tokens: number };
+
+const madePlaces = new WeakMap<ModelConfig, Map<string, Record<string, Tensor>>>();
+
+/** Positions, rotation tables and mask of one batch shape; made once for each. */
+function places(config: ModelConfig, { kind, rows, tokens }: Places): Record<string, Tensor> {
+  const made = madePlaces.get(config) ?? new Map<string, Record<string, Tensor>>();
+  madePlaces.set(config, made);
+  const key = `${kind} ${rows} ${tokens}`;
+  const found = made.get(key);
+  if (found) return found;
+
+  const { headDim, heads, keyValueHeads, window } = config;
+  const rope = kind === 'local' ? config.ropeLocal! : config.rope;
+  const { cosines, sines } = ropeTables(rope, { dim: headDim, positions: tokens });
+  const group = heads / keyValueHeads;
+  const result = {
+    positions: tensor(
+      'int64',
+      [rows, tokens],
+      BigInt64Array.from({ length: rows * tokens }, (_, at) => BigInt(at % tokens)),
+    ),
+    cosines: tensor('float32', [tokens, headDim / 2], cosines),
+    sines: tensor('float32', [tokens, headDim / 2], sines),
+    mask: tensor('float32', [1, 1, group * tokens, tokens], causalMask({ tokens, group, window: kind === 'local' ? window : undefined })),
+  };
+  made.set(key, result);
+  return result;
+}
+
+/** Far below any score, yet not infinite: a row of nothing but masked places must not become NaN. */
+export const masked = -1e30;
+
+/** 0 where a query may look, else very negative; repeated for each query head of a group. A window counts the query itself. */
+function causalMask({
+  tokens,
+  group,
+  window = tokens,
+}: {
+  readonly tokens: number;
+  readonly group: number;
+  readonly window?: number | undefined;
+}): Float32Array {
+  const mask = new Float32Array(group * tokens * tokens).fill(masked);
+  for (let row = 0; row < group * tokens; row++) {
+    const query = row % tokens;
+    mask.fill(0, row * tokens + Math.max(0, query - window + 1), row * tokens + query + 1);
+  }
+  return mask;
+}

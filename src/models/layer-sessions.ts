@@ -1,0 +1,73 @@
+// Compiled layer graphs, made when first needed. Layers of one shape share theirs, and they hold no weights, so there are few and
+// each costs milliseconds. Three kinds: forward only, forward that gives back what the backward pass will want, and backward.
+
+import { backward } from '../graph/backward.ts';
+import { input } from '../graph/node.ts';
+import { writeModel } from '../graph/onnx-proto.ts';
+import { openSession, type Session, type SessionOptions } from '../graph/session.ts';
+import type { Value } from '../graph/value.ts';
+import type { ModelConfig } from './config.ts';
+import { decoderLayer, type LayerShape } from './decoder-layer.ts';
+
+export type LayerSessions = {
+  /** Gives `output`; with a past also `keys` and `values`. */
+  readonly forward: (shape: LayerShape) => Promise<Session>;
+  /** Gives `output` and everything kept. */
+  readonly forwardKeeping: (shape: LayerShape) => Promise<Session>;
+  /** Gives `d.hidden`, and `d.NAME` for every trained input. */
+  readonly backward: (shape: LayerShape, options: BackwardOptions) => Promise<Session>;
+  readonly close: () => Promise<void>;
+};
+
+export type BackwardOptions = {
+  /** Kept activations are inputs; otherwise they are computed again from the layer's input. */
+  readonly hasKept: boolean;
+  /** Nothing below this layer is trained: the gradient of its input is not computed. */
+  readonly isLowest: boolean;
+};
+
+/** How many shapes stay compiled: batches come in few lengths, and an old one costs only its making again. */
+const capacity = 48;
+
+export function layerSessions(config: ModelConfig, options: SessionOptions): LayerSessions {
+  const open = new Map<string, Promise<Session>>();
+  const compiled = async (key: string, build: () => ReturnType<typeof writeModel>): Promise<Session> => {
+    const found = open.get(key) ?? openSession(build(), options);
+    // The most recently used stands last.
+    open.delete(key);
+    open.set(key, found);
+    if (open.size > capacity) {
+      const [oldest, session] = open.entries().next().value!;
+      open.delete(oldest);
+      await (await session).close();
+    }
+    return found;
+  };
+  return {
+    forward: (shape) =>
+      compiled(`forward ${JSON.stringify(shape)}`, () => {
+        const { output, keys, values } = decoderLayer(config, shape);
+        return writeModel({ outputs: shape.hasPast ? { output, keys, values } : { output } });
+      }),
+    forwardKeeping: (shape) =>
+      compiled(`keeping ${JSON.stringify(shape)}`, () => {
+        const { output, kept } = decoderLayer(config, shape);
+        return writeModel({ outputs: { output, ...Object.fromEntries(kept) } });
+      }),
+    backward: (shape, how) => compiled(`backward ${JSON.stringify([shape, how])}`, () => backwardModel(config, shape, how)),
+    close: async () => {
+      for (const session of open.values()) await (await session).close();
+      open.clear();
+    },
+  };
+}
+
+function backwardModel(config: ModelConfig, shape: LayerShape, { hasKept, isLowest }: BackwardOptions) {
+  const { hidden, output, kept, trained } = decoderLayer(config, shape);
+  const targets = new Map<string, Value>([...(isLowest ? [] : [['hidden', hidden] as const]), ...trained]);
+  const arriving = input('d.output', 'float32', output.shape);
+  const found = backward({ outputs: new Map([[output, arriving]]), targets: [...targets.values()] });
+  const outputs = Object.fromEntries([...targets.keys()].map((name, i) => [`d.${name}`, found[i]!]));
+  const given = new Map<Value, string>(hasKept ? [...kept].map(([name, value]) => [value, name]) : []);
+  return writeModel({ outputs, given });
+}

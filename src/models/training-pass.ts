@@ -1,0 +1,108 @@
+// One forward and backward pass over a batch: what each layer will need again is kept or, to save memory, computed a second time from
+// the layer's input, which is always kept.
+
+import type { Tensor } from '../graph/tensor.ts';
+import { tensor } from '../graph/tensor.ts';
+import type { TokenBatch } from './batch.ts';
+import { dropoutMask } from './dropout.ts';
+import { embed, type LanguageModel, layerInputs, layerShape } from './language-model.ts';
+
+export type Trace = {
+  readonly hidden: Tensor;
+  readonly layers: readonly LayerTrace[];
+};
+
+type LayerTrace = {
+  /** The layer's input. */
+  readonly hidden: Tensor;
+  readonly kept: Readonly<Record<string, Tensor>> | undefined;
+};
+
+export type PassOptions = {
+  /** Names the dropout masks of this pass; none are drawn without it. */
+  readonly dropoutKeys: readonly (number | string)[];
+  /** From the top, how many layers keep their activations; the others compute them again. */
+  readonly keptLayers: number;
+};
+
+/** Runs the layers and remembers what `backwardPass` needs. */
+export async function forwardPass(model: LanguageModel, batch: TokenBatch, { dropoutKeys, keptLayers }: PassOptions): Promise<Trace> {
+  const layers: LayerTrace[] = [];
+  const lowest = lowestTrained(model);
+  const count = model.config.layers.length;
+  let hidden = embed(model.resident, batch);
+  for (let i = 0; i < count; i++) {
+    const isKept = i >= lowest && i >= count - keptLayers;
+    const shape = layerShape(model, i, { batch, isTraining: true });
+    const session = await (isKept ? model.sessions.forwardKeeping(shape) : model.sessions.forward(shape));
+    const { output, ...kept } = await session.run({ hidden, ...layerInputs(model, i, batch), ...masks(model, i, { batch, dropoutKeys }) });
+    layers.push({ hidden, kept: isKept ? kept : undefined });
+    hidden = output!;
+  }
+  return { hidden, layers };
+}
+
+/**
+ * Carries the gradient of the last layer's output down, handing out each trained input's gradient by its full name
+ * (`model.layers.0.self_attn.q_proj.lora_A`).
+ */
+export async function backwardPass(
+  model: LanguageModel,
+  {
+    batch,
+    trace,
+    gradient,
+    options,
+    receive,
+  }: {
+    readonly batch: TokenBatch;
+    readonly trace: Trace;
+    readonly gradient: Tensor;
+    readonly options: PassOptions;
+    readonly receive: (name: string, gradient: Float32Array) => void;
+  },
+): Promise<void> {
+  const lowest = lowestTrained(model);
+  let arriving = gradient;
+  for (let i = trace.layers.length - 1; i >= lowest; i--) {
+    const { hidden, kept } = trace.layers[i]!;
+    const shape = layerShape(model, i, { batch, isTraining: true });
+    const session = await model.sessions.backward(shape, { hasKept: kept !== undefined, isLowest: i === lowest });
+    const inputs = {
+      hidden,
+      'd.output': arriving,
+      ...kept,
+      ...layerInputs(model, i, batch),
+      ...masks(model, i, { batch, dropoutKeys: options.dropoutKeys }),
+    };
+    const { 'd.hidden': down, ...found } = await session.run(inputs);
+    for (const [name, { data }] of Object.entries(found)) receive(`model.layers.${i}.${name.slice(2)}`, data as Float32Array);
+    if (down) arriving = down;
+  }
+}
+
+/** The first layer that holds anything trained; below it nothing needs a gradient. */
+function lowestTrained({ adapter, config }: LanguageModel): number {
+  const numbers = [...adapter.modules.keys()].map((name) => Number(/^model\.layers\.(\d+)\./.exec(name)![1]));
+  return Math.min(config.layers.length, ...numbers);
+}
+
+function masks(
+  { adapter }: LanguageModel,
+  i: number,
+  { batch: { rows, tokens }, dropoutKeys }: { readonly batch: TokenBatch; readonly dropoutKeys: readonly (number | string)[] },
+): Record<string, Tensor> {
+  const found: Record<string, Tensor> = {};
+  for (const [name, { shape, a }] of adapter.modules) {
+    const prefix = `model.layers.${i}.`;
+    if (shape.dropout === 0 || !name.startsWith(prefix)) continue;
+    const inner = a.length / shape.rank;
+    const size = rows * tokens * inner;
+    found[`${name.slice(prefix.length)}.dropout`] = tensor(
+      'bool',
+      [rows * tokens, inner],
+      dropoutMask(size, { share: shape.dropout, keys: [...dropoutKeys, name] }),
+    );
+  }
+  return found;
+}
