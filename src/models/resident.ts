@@ -30,18 +30,25 @@ export type ResidentLayer = {
   readonly tensors: Readonly<Record<string, Tensor>>;
 };
 
-/** How linear layers are to be kept: as they are stored, or made smaller on the way in. */
-export type Quantizer = (stored: StoredTensor) => StoredTensor;
+/** How matrices are to be kept: as they are stored, or brought to another form on the way in. */
+export type Storage = {
+  /** The decoder's linear layers. */
+  readonly linear?: (stored: StoredTensor) => StoredTensor;
+  /** What gives the scores of the vocabulary; the embedding too, where they are tied. */
+  readonly head?: (stored: StoredTensor) => StoredTensor;
+};
+
+/** Every matrix as float32: the fastest to compute with, four bytes a number. */
+export const storeDense: Storage = { linear: dense, head: dense };
 
 /**
  * Reads a model into memory, tensor by tensor.
  *
- * @param options.quantize applied to the linear layers of the decoder, never to embedding, norms or heads
  * @throws UserError for tensors that are missing or of another shape than the config says
  */
 export async function loadResident(
   folder: ModelFolder,
-  { quantize, progress = silent }: { readonly quantize?: Quantizer; readonly progress?: Progress } = {},
+  { storage = {}, progress = silent }: { readonly storage?: Storage; readonly progress?: Progress } = {},
 ): Promise<Resident> {
   const { config } = folder;
   const read = async (name: string): Promise<StoredTensor> => {
@@ -62,7 +69,7 @@ export async function loadResident(
     const tensors: Record<string, Tensor> = {};
     for (const name of linearNames) {
       const stored = await read(`model.layers.${i}.${name}.weight`);
-      linears[name] = runnable(quantize ? quantize(stored) : stored);
+      linears[name] = runnable(storage.linear?.(stored) ?? stored);
       Object.assign(tensors, weightTensors(name, linears[name]));
     }
     for (const name of Object.keys(normSizes(config))) tensors[name] = await norm(`model.layers.${i}.${name}`);
@@ -71,18 +78,24 @@ export async function loadResident(
     step.advance(1);
   }
   step.finish();
-  const embedding = await read('model.embed_tokens.weight');
+  const isTied = config.tiedEmbeddings || !folder.tensors.has('lm_head.weight');
+  const stored = await read('model.embed_tokens.weight');
+  const embedding = isTied ? (storage.head?.(stored) ?? stored) : stored;
+  const head = isTied ? undefined : await read('lm_head.weight');
   const score = folder.tensors.has('score.weight') ? await read('score.weight') : undefined;
   return {
     config,
     embedding,
     layers,
     norm: await norm('model.norm'),
-    head: config.tiedEmbeddings || !folder.tensors.has('lm_head.weight') ? embedding : await read('lm_head.weight'),
+    head: isTied ? embedding : runnable(storage.head?.(head!) ?? head!),
     ...(score && { score: { shape: score.shape, data: toFloat32(score) } }),
   };
 }
 
 /** bfloat16 is not a type the runtime takes from outside. */
-const runnable = (stored: StoredTensor): StoredTensor =>
-  stored.format === 'bf16' ? { format: 'f32', shape: stored.shape, data: toFloat32(stored) } : stored;
+const runnable = (stored: StoredTensor): StoredTensor => (stored.format === 'bf16' ? dense(stored) : stored);
+
+function dense(stored: StoredTensor): StoredTensor {
+  return { format: 'f32', shape: stored.shape, data: toFloat32(stored) };
+}

@@ -1,0 +1,65 @@
+// Makes a language model with an adapter trainable: the adapter's arrays (and the classification head) become parameters, a batch
+// becomes a forward pass, a loss and a backward pass.
+
+import type { AdapterModule } from '../models/adapter.ts';
+import type { LanguageModel } from '../models/language-model.ts';
+import { type LossOptions, lossHead } from '../models/loss.ts';
+import { backwardPass, forwardPass } from '../models/training-pass.ts';
+import type { Parameter, Trainable } from './trainable.ts';
+
+export type FineTuneOptions = LossOptions & {
+  /** Names the streams of dropout masks. */
+  readonly seed: number;
+  /** From the top, how many layers keep their activations for the backward pass; the others compute them again. All by default. */
+  readonly keptLayers?: number;
+};
+
+/** A model whose adapter is trained in place. `close` frees the heads' sessions, not the model's. */
+export function fineTune(
+  model: LanguageModel,
+  { seed, keptLayers = model.config.layers.length, ...loss }: FineTuneOptions,
+): Trainable & { readonly close: () => Promise<void> } {
+  const head = lossHead(model, loss);
+  const parameters = adapterParameters(model);
+  const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+  const receive = (name: string, gradient: Float32Array): void => {
+    const target = byName.get(name)!.gradient;
+    for (let i = 0; i < target.length; i++) target[i]! += gradient[i]!;
+  };
+  return {
+    parameters,
+    weightOf: head.weightOf,
+    accumulate: async (batch, { denominator, step }) => {
+      const options = { dropoutKeys: [seed, step], keptLayers };
+      const trace = await forwardPass(model, batch, options);
+      const { lossSum, gradient, scoreGradient } = await head.run(batch, trace.hidden, denominator);
+      if (scoreGradient) receive('score.weight', scoreGradient);
+      await backwardPass(model, { batch, trace, gradient: gradient!, options, receive });
+      return { lossSum, weightSum: head.weightOf(batch) };
+    },
+    evaluate: async (batch) => {
+      const { lossSum, logits } = await head.run(batch, await model.hidden(batch));
+      return { lossSum, weightSum: head.weightOf(batch), ...(logits && { logits }) };
+    },
+    close: head.close,
+  };
+}
+
+/** Names as `backwardPass` hands gradients out: `model.layers.0.self_attn.q_proj.lora_A`, `score.weight`. */
+function adapterParameters({ adapter }: LanguageModel): readonly Parameter[] {
+  const parameter = (name: string, shape: readonly number[], values: Float32Array): Parameter => ({
+    name,
+    shape,
+    values,
+    gradient: new Float32Array(values.length),
+  });
+  const ofModule = (name: string, { shape: { rank }, a, b, magnitude }: AdapterModule): readonly Parameter[] => [
+    parameter(`${name}.lora_A`, [rank, a.length / rank], a),
+    parameter(`${name}.lora_B`, [b.length / rank, rank], b),
+    ...(magnitude ? [parameter(`${name}.lora_magnitude_vector`, [magnitude.length], magnitude)] : []),
+  ];
+  return [
+    ...[...adapter.modules].flatMap(([name, module]) => ofModule(name, module)),
+    ...[...adapter.saved].map(([name, { shape, data }]) => parameter(name, shape, data)),
+  ];
+}
