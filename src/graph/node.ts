@@ -48,6 +48,9 @@ export const sub = (a: Value, b: Value): Value => one('Sub', [a, b]);
 export const mul = (a: Value, b: Value): Value => one('Mul', [a, b]);
 export const div = (a: Value, b: Value): Value => one('Div', [a, b]);
 export const neg = (x: Value): Value => one('Neg', [x]);
+export const abs = (x: Value): Value => one('Abs', [x]);
+/** To the nearest whole number, halves to even. */
+export const round = (x: Value): Value => one('Round', [x]);
 export const exp = (x: Value): Value => one('Exp', [x]);
 export const log = (x: Value): Value => one('Log', [x]);
 export const sqrt = (x: Value): Value => one('Sqrt', [x]);

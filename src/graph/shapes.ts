@@ -59,6 +59,8 @@ export const operators = {
   Mul: broadcast,
   Div: broadcast,
   Neg: elementwise,
+  Abs: elementwise,
+  Round: elementwise,
   Exp: elementwise,
   Log: elementwise,
   Sqrt: elementwise,
@@ -113,10 +115,12 @@ export const operators = {
       return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N] }];
     },
   },
-  /** a uint8 or int8 [.., M, K], b int8 [K, N], zero points of a and b: the exact int32 product. */
-  MatMulInteger: { attributes: {}, infer: ([a, b]) => [{ ...matrixProduct([a!, b!], {})[0]!, type: 'int32' }] },
-  /** The same with rows quantised on the way: x f32, b int8, scale of b's columns. */
-  DynamicQuantizeMatMul: { domain: 'com.microsoft', attributes: {}, infer: ([a, b]) => matrixProduct([a!, b!], {}) },
+  /** a uint8 [M, K], b int8 [K, N], scale of a (one), scales of b [N], zero point of a (one): the float product. */
+  MatMulIntegerToFloat: {
+    domain: 'com.microsoft',
+    attributes: {},
+    infer: ([a, b]) => [{ ...matrixProduct([a!, b!], {})[0]!, type: 'float32' }],
+  },
   /** x and its weight: x / rms(x) * weight over the last axis, and 1 / rms(x). */
   SimplifiedLayerNormalization: {
     attributes: { axis: 'int', epsilon: 'float' },

@@ -2,12 +2,14 @@
 // each costs milliseconds. Three kinds: forward only, forward that gives back what the backward pass will want, and backward.
 
 import { backward } from '../graph/backward.ts';
+import { gradients } from '../graph/gradients.ts';
 import { input } from '../graph/node.ts';
 import { writeModel } from '../graph/onnx-proto.ts';
 import { openSession, type Session, type SessionOptions } from '../graph/session.ts';
 import type { Value } from '../graph/value.ts';
 import type { ModelConfig } from './config.ts';
 import { decoderLayer, type LayerShape } from './decoder-layer.ts';
+import { fastGradients } from './fast-backward.ts';
 
 export type LayerSessions = {
   /** Gives `output`; with a past also `keys` and `values`. */
@@ -24,6 +26,8 @@ export type BackwardOptions = {
   readonly hasKept: boolean;
   /** Nothing below this layer is trained: the gradient of its input is not computed. */
   readonly isLowest: boolean;
+  /** Through the frozen weights by 8-bit products. */
+  readonly isFast: boolean;
 };
 
 /** How many shapes stay compiled: batches come in few lengths, and an old one costs only its making again. */
@@ -62,11 +66,12 @@ export function layerSessions(config: ModelConfig, options: SessionOptions): Lay
   };
 }
 
-function backwardModel(config: ModelConfig, shape: LayerShape, { hasKept, isLowest }: BackwardOptions) {
+function backwardModel(config: ModelConfig, shape: LayerShape, { hasKept, isLowest, isFast }: BackwardOptions) {
   const { hidden, output, kept, trained } = decoderLayer(config, shape);
   const targets = new Map<string, Value>([...(isLowest ? [] : [['hidden', hidden] as const]), ...trained]);
   const arriving = input('d.output', 'float32', output.shape);
-  const found = backward({ outputs: new Map([[output, arriving]]), targets: [...targets.values()] });
+  const rules = isFast ? fastGradients : gradients;
+  const found = backward({ outputs: new Map([[output, arriving]]), targets: [...targets.values()], rules });
   const outputs = Object.fromEntries([...targets.keys()].map((name, i) => [`d.${name}`, found[i]!]));
   const given = new Map<Value, string>(hasKept ? [...kept].map(([name, value]) => [value, name]) : []);
   return writeModel({ outputs, given });

@@ -23,6 +23,8 @@ export type PassOptions = {
   readonly dropoutKeys: readonly (number | string)[];
   /** From the top, how many layers keep their activations; the others compute them again. */
   readonly keptLayers: number;
+  /** 8-bit copies of the frozen weights, layer by layer, for the fast backward pass. */
+  readonly int8?: readonly Readonly<Record<string, Tensor>>[];
 };
 
 /** Runs the layers and remembers what `backwardPass` needs. */
@@ -67,12 +69,17 @@ export async function backwardPass(
   for (let i = trace.layers.length - 1; i >= lowest; i--) {
     const { hidden, kept } = trace.layers[i]!;
     const shape = layerShape(model, i, { batch, isTraining: true });
-    const session = await model.sessions.backward(shape, { hasKept: kept !== undefined, isLowest: i === lowest });
+    const session = await model.sessions.backward(shape, {
+      hasKept: kept !== undefined,
+      isLowest: i === lowest,
+      isFast: options.int8 !== undefined,
+    });
     const inputs = {
       hidden,
       'd.output': arriving,
       ...kept,
       ...layerInputs(model, i, batch),
+      ...options.int8?.[i],
       ...masks(model, i, { batch, dropoutKeys: options.dropoutKeys }),
     };
     const { 'd.hidden': down, ...found } = await session.run(inputs);
