@@ -142,7 +142,7 @@ function attention({
   const { heads, keyValueHeads, headDim, attentionScale, family } = config;
   const { rows, tokens, hasPast = false } = shape;
   const group = heads / keyValueHeads;
-  const table = (name: string) => input(name, 'float32', ['positions', headDim / 2]);
+  const table = (name: string) => input(name, 'float32', [hasPast ? 'positions' : tokens, headDim / 2]);
   const turn = { positions: input('positions', 'int64', [rows, tokens]), cosines: table('cosines'), sines: table('sines') };
   const total = hasPast ? 'total' : tokens;
   // One row of scores per query: the group's queries repeat the tokens, so the mask does too.

@@ -11,6 +11,7 @@ import type { Batch, CausalBatch, ClassBatch } from './batch.ts';
 import { expandRows, toFloat32 } from './expand.ts';
 import { causalHead, classHead } from './head.ts';
 import type { LanguageModel } from './language-model.ts';
+import type { StoredTensor } from './stored-tensor.ts';
 import { formOf, weightTensors } from './weight.ts';
 
 export type LossOptions = {
@@ -59,13 +60,16 @@ export function lossHead(model: LanguageModel, options: LossOptions = {}): Head 
 
 function causalLoss({ config, resident, sessionOptions }: LanguageModel, { labelSmoothing = 0 }: LossOptions): Head {
   const counted = ({ targets }: CausalBatch): Int32Array => Int32Array.from(targets.keys()).filter((at) => targets[at]! >= 0);
-  const head =
-    resident.head.format === 'bf16'
-      ? { format: 'f32' as const, shape: resident.head.shape, data: toFloat32(resident.head) }
-      : resident.head;
-  const mean = labelSmoothing > 0 ? meanRow(toFloat32(head), config.hiddenSize) : undefined;
+  // Made when a causal batch first comes: a classifier never needs the vocabulary as a matrix.
+  let made: { readonly head: StoredTensor; readonly mean?: Tensor } | undefined;
+  const vocabulary = () => {
+    if (made) return made;
+    const head: StoredTensor =
+      resident.head.format === 'bf16' ? { format: 'f32', shape: resident.head.shape, data: toFloat32(resident.head) } : resident.head;
+    return (made = { head, ...(labelSmoothing > 0 && { mean: meanRow(toFloat32(head), config.hiddenSize) }) });
+  };
   const sessions = twoSessions((isTraining) => {
-    const { hidden, losses, total } = causalHead(config, { form: formOf(head), labelSmoothing });
+    const { hidden, losses, total } = causalHead(config, { form: formOf(vocabulary().head), labelSmoothing });
     const [gradient] = isTraining ? backward({ outputs: new Map([[total, unit(total)]]), targets: [hidden] }) : [];
     return writeModel({ outputs: { losses, ...(gradient && { 'd.hidden': gradient }) } });
   }, sessionOptions);
@@ -78,6 +82,7 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
       const width = config.hiddenSize;
       const gradient = denominator === undefined ? undefined : new Float32Array(data.length);
       const session = await sessions.open(denominator !== undefined);
+      const { head, mean } = vocabulary();
       const turn = Math.max(1, Math.floor(logitsAtOnce / config.vocabSize));
       let lossSum = 0;
       for (let from = 0; from < places.length; from += turn) {

@@ -38,9 +38,6 @@ export type Storage = {
   readonly head?: (stored: StoredTensor) => StoredTensor;
 };
 
-/** Every matrix as float32: the fastest to compute with, four bytes a number. */
-export const storeDense: Storage = { linear: dense, head: dense };
-
 /**
  * Reads a model into memory, tensor by tensor.
  *
