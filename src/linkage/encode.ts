@@ -113,7 +113,7 @@ export class Encoder {
   }
 
   /** The values of a dictionary as UTF-8 bytes, in order of their codes. */
-  async byteTable({ table, valueCount }: Dictionary): Promise<ByteTable> {
+  async byteTable({ table, valueCount }: Pick<Dictionary, 'table' | 'valueCount'>): Promise<ByteTable> {
     const known = this.bytes.get(table);
     if (known) return known;
     const offsets = new Uint32Array(new SharedArrayBuffer(4 * (valueCount + 1)));
@@ -129,11 +129,6 @@ export class Encoder {
     for (const one of piece) at += encoder.encodeInto(one, bytes.subarray(at)).written;
     this.bytes.set(table, { bytes, offsets });
     return { bytes, offsets };
-  }
-
-  /** Gives back the values' bytes, which only measuring needs. */
-  forgetText(): void {
-    this.bytes.clear();
   }
 
   private async dictionary(key: string): Promise<Dictionary> {

@@ -182,7 +182,6 @@ export class Linker implements AsyncDisposable {
     await this.pool.rest();
     this.kernel = undefined;
     this.rules.clear();
-    this.encoder.forgetText();
   }
 
   /** Writes pairs as Parquet with Splink's column names. */

@@ -46,8 +46,8 @@ export async function resolve(
   await linker.writePairs(candidates, join(out, 'features.parquet'), {
     idNames: ['record_id_1', 'record_id_2'],
     extra: {
-      demographic_log_odds: { type: 'DOUBLE', values: demographic },
-      total_score: { type: 'DOUBLE', values: demographic.map(sigmoid) },
+      demographic_log_odds: demographic,
+      total_score: demographic.map(sigmoid),
     },
   });
   const tiers = await writeTiers(session, { ...pairs, demographic }, parameters, out);
