@@ -85,46 +85,31 @@ export function planRun({ batches, settings }: Pick<TrainOptions, 'batches' | 's
  * `training.no-data`, `training.no-targets`, `training.metric`, `training.folder-used`, those of `readCheckpoint`, `output.*`
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { settings, evaluate, checkpoints, signal, clock, progress = silent, sinks = [] } = options;
+  const { settings, signal, clock, progress = silent } = options;
   const run = await begin(options);
-  const { state, plan } = run;
-  const isLast = () => state.step === plan.totalSteps;
-  const hasLostPatience = () => settings.patience !== undefined && state.withoutBetter >= settings.patience;
-  const shown = progress.step('training', { total: plan.totalSteps - state.step, unit: 'steps' });
-  let savedAt = state.step;
-  const save = async () => {
-    if (checkpoints && savedAt < state.step) await saveCheckpoint(run);
-    savedAt = state.step;
-  };
+  const { state } = run;
+  const shown = progress.step('training', { total: run.plan.totalSteps - state.step, unit: 'steps' });
   try {
-    while (!isLast() && !hasLostPatience()) {
+    while (!isDone(run) && !hasLostPatience(run)) {
       if (signal?.aborted) {
-        await save();
+        await save(run);
         return { ended: 'interrupted', state };
       }
       const started = clock();
       const report = await takeStep(run);
-      const time = clock();
-      const tokensPerSecond = (1000 * report.tokens) / Math.max(1, time - started);
-      const figures: Record<string, number> = {
+      const tokensPerSecond = (1000 * report.tokens) / Math.max(1, clock() - started);
+      await tell(run, {
         loss: report.loss,
         learning_rate: report.learningRate,
         grad_norm: report.norm,
         epoch: report.epoch,
         tokens_per_second: tokensPerSecond,
-      };
-      let isBest = false;
-      if (evaluate && (isDue(settings.evaluationEvery, state) || (isLast() && settings.evaluationEvery !== 'never'))) {
-        const metrics = await evaluate();
-        isBest = judge(run, metrics);
-        for (const [key, value] of Object.entries(metrics)) figures[`eval_${key}`] = value;
-      }
-      const batch = Object.entries(figures).map(([key, value]) => ({ step: state.step, key, value, time }));
-      for (const sink of sinks) await sink.metrics(batch);
-      if (isBest || isLast() || hasLostPatience() || isDue(settings.checkpointEvery, state)) await save();
+      });
+      const isBest = isDue(run, settings.evaluationEvery) && (await evaluateNow(run));
+      if (isBest || hasLostPatience(run) || isDue(run, settings.checkpointEvery) || isDone(run)) await save(run);
       shown.advance(1, describe(report, tokensPerSecond));
     }
-    return { ended: hasLostPatience() ? 'early' : 'finished', state };
+    return { ended: hasLostPatience(run) ? 'early' : 'finished', state };
   } finally {
     shown.finish();
   }
@@ -137,9 +122,11 @@ type Run = {
   readonly state: checkpoint.TrainerState;
   /** The epoch at hand. */
   list: { readonly epoch: number; readonly batches: EpochBatches };
+  /** Step of the newest checkpoint. */
+  savedAt: number;
 };
 
-/** A run at its start, or where its newest checkpoint left it. */
+/** A run at its start, evaluated once so that there is something to compare with, or where its newest checkpoint left it. */
 async function begin(options: TrainOptions): Promise<Run> {
   const { trainable, batches, settings, evaluate, checkpoints, sinks = [] } = options;
   const plan = planRun(options);
@@ -150,21 +137,27 @@ async function begin(options: TrainOptions): Promise<Run> {
   }
   for (const { gradient } of trainable.parameters) gradient.fill(0);
   const trained = { parameters: trainable.parameters, optimizer: startAdamW(trainable.parameters) };
-  let state: checkpoint.TrainerState = {
+  const resumed = checkpoints && (await resume(checkpoints, trained));
+  const state = resumed ?? {
     ...{ step: 0, epoch: 0, batch: 0, batches: 0, tokens: 0 },
     ...{ losses: [], evaluations: [], best: null, withoutBetter: 0 },
   };
-  if (checkpoints) {
-    const { folder, identity, resume = false } = checkpoints;
-    checkpoint.clearLeftovers(folder);
-    const latest = checkpoint.latestCheckpoint(folder);
-    if (latest && !resume) {
-      throw new UserError('training.folder-used', `training: folder holds checkpoints: ${folder}; resume, or name another folder`);
-    }
-    if (latest) state = await checkpoint.readCheckpoint(latest.path, { trained, identity });
+  for (const sink of sinks) await sink.rewind(resumed ? state.step : -1);
+  const run = { options, plan, trained, state, list: { epoch: state.epoch, batches: batches(state.epoch) }, savedAt: state.step };
+  if (!resumed && settings.evaluationEvery !== 'never') await evaluateNow(run);
+  return run;
+}
+
+async function resume(
+  { folder, identity, resume: isWanted = false }: NonNullable<TrainOptions['checkpoints']>,
+  trained: checkpoint.Trained,
+): Promise<checkpoint.TrainerState | undefined> {
+  checkpoint.clearLeftovers(folder);
+  const latest = checkpoint.latestCheckpoint(folder);
+  if (latest && !isWanted) {
+    throw new UserError('training.folder-used', `training: folder holds checkpoints: ${folder}; resume, or name another folder`);
   }
-  for (const sink of sinks) await sink.rewind(state.step);
-  return { options, plan, trained, state, list: { epoch: state.epoch, batches: batches(state.epoch) } };
+  return latest && checkpoint.readCheckpoint(latest.path, { trained, identity });
 }
 
 type StepReport = {
@@ -238,15 +231,24 @@ function nextGroup(run: Run) {
   return { first: state.batch, length: batches.length, group };
 }
 
-/** Takes an evaluation into the state. @returns whether it is the best so far */
-function judge({ options, state }: Run, metrics: Readonly<Record<string, number>>): boolean {
-  const { settings } = options;
+/**
+ * Evaluates the model as it is, and takes the figures into the state.
+ *
+ * @returns whether it is the best so far; the model before its first step never is
+ */
+async function evaluateNow(run: Run): Promise<boolean> {
+  const { options, state } = run;
+  const { settings, evaluate } = options;
+  if (!evaluate) return false;
+  const metrics = await evaluate();
   const value = metrics[settings.metric];
   if (value === undefined) {
     const known = Object.keys(metrics).join(', ');
     throw new UserError('training.metric', `training: metric not found: ${settings.metric}; evaluation gives: ${known}`);
   }
   state.evaluations.push({ step: state.step, metrics: { ...metrics } });
+  await tell(run, Object.fromEntries(Object.entries(metrics).map(([key, figure]) => [`eval_${key}`, figure])));
+  if (state.step === 0) return false;
   const best = state.best?.value;
   const isBest = Number.isFinite(value) && (best === undefined || (isHigherBetter(settings) ? value > best : value < best));
   if (isBest) Object.assign(state, { best: { step: state.step, value }, withoutBetter: 0 });
@@ -254,15 +256,30 @@ function judge({ options, state }: Run, metrics: Readonly<Record<string, number>
   return isBest;
 }
 
-async function saveCheckpoint({ options, trained, state }: Run): Promise<void> {
-  const { folder, identity, extra = {} } = options.checkpoints!;
+async function tell({ options, state }: Run, figures: Readonly<Record<string, number>>): Promise<void> {
+  const time = options.clock();
+  const metrics = Object.entries(figures).map(([key, value]) => ({ step: state.step, key, value, time }));
+  for (const sink of options.sinks ?? []) await sink.metrics(metrics);
+}
+
+async function save(run: Run): Promise<void> {
+  const { options, trained, state } = run;
+  if (!options.checkpoints || run.savedAt === state.step) return;
+  const { folder, identity, extra = {} } = options.checkpoints;
   await checkpoint.writeCheckpoint(folder, { trained, state, identity, extra });
+  run.savedAt = state.step;
   checkpoint.pruneCheckpoints(folder, { keep: options.settings.keep, best: state.best?.step });
 }
 
-/** Whether something done at intervals is due after the step just taken. */
-function isDue(interval: number | 'epoch' | 'never', { step, batch }: checkpoint.TrainerState): boolean {
-  return interval === 'epoch' ? batch === 0 : interval !== 'never' && step % interval === 0;
+const isDone = ({ plan, state }: Run): boolean => state.step >= plan.totalSteps;
+
+const hasLostPatience = ({ options, state }: Run): boolean =>
+  state.withoutBetter >= (options.settings.patience ?? Number.POSITIVE_INFINITY);
+
+/** Whether something done at intervals is due after the step just taken; after the last step everything is. */
+function isDue(run: Run, interval: number | 'epoch' | 'never'): boolean {
+  if (interval === 'never') return false;
+  return isDone(run) || (interval === 'epoch' ? run.state.batch === 0 : run.state.step % interval === 0);
 }
 
 function diverged({ options, state }: Run, fault: string, where: string): UserError {

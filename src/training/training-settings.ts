@@ -49,13 +49,19 @@ const schema = z.strictObject({
   classWeights: z.array(z.number().gt(0)).min(2).optional(),
   seed: z.int().min(0).default(42),
 
+  /** Besides, there is one evaluation before the first step and one after the last. */
   evaluationEvery: interval.default('epoch'),
-  /** What decides which checkpoint is best. */
-  metric: z.string().min(1).default('loss'),
+  /** What decides which checkpoint is best: a figure of the evaluation, with or without `eval_` before it. */
+  metric: z
+    .string()
+    .min(1)
+    .transform((name) => name.replace(/^eval_/, ''))
+    .default('loss'),
   /** Whether more of the metric is better; left out: not for names that hold `loss` or `perplexity`. */
   higherIsBetter: z.boolean().optional(),
   /** Evaluations without a better one after which the run stops; left out: it does not. */
   patience: count.optional(),
+  /** Besides, the best, the last and the interrupted step are saved. */
   checkpointEvery: interval.default(50),
   /** Newest checkpoints that are kept, besides the best. */
   keep: count.default(2),

@@ -70,7 +70,7 @@ describe('a run', () => {
     const before = await evaluateLoss(trainable, held);
     const { state } = await run({ epochs: 30, evaluationEvery: 'epoch' }, { trainable, evaluate: () => evaluateLoss(trainable, held) });
     const after = state.evaluations.at(-1)!.metrics;
-    expect(state.evaluations).toHaveLength(30);
+    expect(state.evaluations).toHaveLength(31);
     expect(after['loss']).toBeLessThan(before['loss']! / 2);
     expect(after['perplexity']).toBeCloseTo(Math.exp(after['loss']!), 12);
     expect(after['accuracy']).toBeGreaterThan(before['accuracy']!);
@@ -130,10 +130,10 @@ describe('a run', () => {
 
 describe('evaluation', () => {
   test.each([
-    { every: 'epoch', at: [5, 10] },
-    { every: 4, at: [4, 8, 10] },
+    { every: 'epoch', at: [0, 5, 10] },
+    { every: 4, at: [0, 4, 8, 10] },
     { every: 'never', at: [] },
-  ])('every $every: after steps $at', async ({ every, at }) => {
+  ])('every $every: after steps $at, the first one before training', async ({ every, at }) => {
     const { state } = await run({ epochs: 2, evaluationEvery: every, metric: 'f1' }, { evaluate: async () => ({ f1: 0.5 }) });
     expect(state.evaluations.map(({ step }) => step)).toEqual(at);
   });
@@ -141,8 +141,8 @@ describe('evaluation', () => {
   test.each([
     { name: 'higher is better unless it is a loss', metric: { metric: 'f1' }, best: { step: 3, value: 0.9 } },
     { name: 'lower where said', metric: { metric: 'f1', higherIsBetter: false }, best: { step: 1, value: 0.2 } },
-  ])('$name; what is not a number is never best', async ({ metric, best }) => {
-    const evaluate = scripted([0.2, Number.NaN, 0.9, 0.9, 0.3]);
+  ])('$name; what is not a number, or not trained, is never best', async ({ metric, best }) => {
+    const evaluate = scripted([1, 0.2, Number.NaN, 0.9, 0.9, 0.3]);
     expect((await run({ epochs: 1, evaluationEvery: 1, ...metric }, { evaluate })).state.best).toEqual(best);
   });
 
@@ -150,7 +150,7 @@ describe('evaluation', () => {
     const trainable = smallModel();
     const settings = { epochs: 4, schedule: 'constant', evaluationEvery: 2, metric: 'f1', patience: 3, keep: 1, checkpointEvery: 1 };
     const checkpoints = { folder: home, identity };
-    const evaluate = scripted([0.1, 0.5, 0.5, 0.4, 0.3, 0.9]);
+    const evaluate = scripted([0.8, 0.1, 0.5, 0.5, 0.4, 0.3, 0.9]);
     const { ended, state } = await run(settings, { trainable, checkpoints, evaluate });
     expect({ ended, step: state.step, best: state.best }).toEqual({ ended: 'early', step: 10, best: { step: 4, value: 0.5 } });
     expect(readdirSync(home).sort()).toEqual(['checkpoint-000004', 'checkpoint-000010']);

@@ -61,7 +61,8 @@ describe('training settings', () => {
 
   test.each([
     [{ metric: 'loss' }, false],
-    [{ metric: 'perplexity' }, false],
+    [{ metric: 'eval_perplexity' }, false],
+    [{ metric: 'eval_accuracy' }, true],
     [{ metric: 'f1' }, true],
     [{ metric: 'f1', higherIsBetter: false }, false],
   ])('higher is better under %j: %s', (said, better) => expect(isHigherBetter(trainingSettings(said))).toBe(better));
