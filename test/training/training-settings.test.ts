@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -7,6 +7,7 @@ import {
   isHigherBetter,
   readTrainingYaml,
   runIdentity,
+  settingNames,
   settingsFromFlags,
   trainingSettings,
 } from '../../src/training/training-settings.ts';
@@ -72,5 +73,18 @@ describe('training settings', () => {
     expect(of({ keep: 9, patience: 3, evaluationEvery: 10, checkpointEvery: 1, recompute: 'all' })).toEqual(of({}));
     expect(of({ learningRate: 1e-4 })).not.toEqual(of({}));
     expect(of({ maxSteps: 10 })).not.toEqual(of({}));
+  });
+
+  test('are documented, all of them, with their defaults', () => {
+    const table = readFileSync(new URL('../../docs/training.md', import.meta.url), 'utf8')
+      .split('| Setting | Default | |')[1]!
+      .split('\n\n')[0]!;
+    const rows = table.split('\n').map((row) => row.split('|').map((cell) => cell.trim()));
+    const documented = rows.flatMap(([, names = '', defaults = '']) => {
+      const values = defaults.split(', ');
+      return [...names.matchAll(/`(\w+)`/g)].map(([, name], at) => [name, values[at]]);
+    });
+    const defaults: Record<string, unknown> = trainingSettings();
+    expect(documented).toEqual(settingNames.map((name) => [name, String(defaults[name] ?? 'none')]));
   });
 });
