@@ -8,7 +8,7 @@
 // Worked case: tokens a b c ab(-1) abc(-2): merges "a b", then "ab c"; "bc" is no token, so "a bc" is none.
 
 import { UserError } from '../base/errors.ts';
-import { makeTokenizer, type Tokenizer } from './tokenizer.ts';
+import { makeTokenizer, type Tokenizer, type TokenizerSettings } from './tokenizer.ts';
 import { type AddedToken, gpt2Words, split, type TokenizerJson } from './tokenizer-json.ts';
 
 /** Word patterns by llama.cpp's names; each the pre-tokenizer of the tokenizer.json it was named after. */
@@ -30,7 +30,36 @@ const kinds = { normal: 1, unknown: 2, control: 3, userDefined: 4 };
  *
  * @throws UserError `tokenizer.missing`, `tokenizer.unsupported` (model or word pattern, named)
  */
-export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): Tokenizer {
+export function tokenizerFromGguf(metadata: Metadata): Tokenizer {
+  const { json, settings } = described(metadata);
+  return makeTokenizer(json, settings);
+}
+
+/**
+ * The files of a Hugging Face folder that stand for a GGUF file's tokenizer, by name: what transformers loads beside exported weights.
+ *
+ * @throws UserError as `tokenizerFromGguf`
+ */
+export function tokenizerFiles(metadata: Metadata): Readonly<Record<string, string>> {
+  const { json, settings } = described(metadata);
+  const { bos, eos, pad, chatTemplate } = settings;
+  const config = {
+    ...(bos === undefined ? {} : { bos_token: bos }),
+    clean_up_tokenization_spaces: false,
+    ...(eos === undefined ? {} : { eos_token: eos }),
+    ...(pad === undefined ? {} : { pad_token: pad }),
+    tokenizer_class: 'PreTrainedTokenizerFast',
+  };
+  return {
+    'tokenizer.json': JSON.stringify({ version: '1.0', truncation: null, padding: null, ...json }),
+    'tokenizer_config.json': `${JSON.stringify(config, null, 2)}\n`,
+    ...(chatTemplate === undefined ? {} : { 'chat_template.jinja': chatTemplate }),
+  };
+}
+
+type Metadata = Readonly<Record<string, unknown>>;
+
+function described(metadata: Metadata): { readonly json: TokenizerJson; readonly settings: TokenizerSettings } {
   const get = <T>(key: string) => metadata[`tokenizer.ggml.${key}`] as T | undefined;
   const raw = get<readonly string[]>('tokens');
   const model = get<string>('model');
@@ -50,7 +79,8 @@ export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): 
   const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const added: AddedToken[] = tokens.flatMap((content, id) => {
     const special = types[id] === kinds.control || types[id] === kinds.unknown;
-    return special || types[id] === kinds.userDefined ? [{ id, content, special, normalized: false }] : [];
+    const found = { id, content, special, single_word: false, lstrip: false, rstrip: false, normalized: false };
+    return special || types[id] === kinds.userDefined ? [found] : [];
   });
   const shape =
     model === 'gpt2'
@@ -65,16 +95,37 @@ export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): 
   const isLlama3 = wordPatterns[pre]?.[0] === llama3Words;
   const name = (key: string) => tokens[get<number>(`${key}_token_id`) ?? -1];
   const endId = get<number>('eot_token_id');
-  return makeTokenizer({ ...shape, added_tokens: added, post_processor: null } as TokenizerJson, {
-    bos: name('bos'),
-    eos: name('eos'),
-    pad: name('padding'),
-    addBos: get<boolean>('add_bos_token') ?? (model === 'llama' || isLlama3),
-    addEos: get<boolean>('add_eos_token') ?? false,
-    endIds: endId === undefined ? [] : [endId],
-    chatTemplate: metadata['tokenizer.chat_template'] as string | undefined,
-  });
+  const token = (key: string) => ({ id: get<number>(`${key}_token_id`) ?? -1, name: name(key) });
+  const before = (get<boolean>('add_bos_token') ?? (model === 'llama' || isLlama3)) ? [token('bos')] : [];
+  const after = get<boolean>('add_eos_token') ? [token('eos')] : [];
+  return {
+    json: { added_tokens: added, post_processor: between(before, after), ...shape },
+    settings: {
+      bos: name('bos'),
+      eos: name('eos'),
+      pad: name('padding'),
+      endIds: endId === undefined ? [] : [endId],
+      chatTemplate: metadata['tokenizer.chat_template'] as string | undefined,
+    },
+  };
 }
+
+type Named = { readonly id: number; readonly name: string | undefined };
+
+/** The post-processor that puts tokens before and after a text. */
+function between(before: readonly Named[], after: readonly Named[]) {
+  const used = [...before, ...after].filter(({ name }) => name !== undefined);
+  if (used.length === 0) return null;
+  const items = (tokens: readonly Named[]) =>
+    tokens.flatMap(({ name }) => (name === undefined ? [] : [{ SpecialToken: { id: name, type_id: 0 } }]));
+  const one = (id: string) => [...items(before), { Sequence: { id, type_id: 0 } }, ...items(after)];
+  const special_tokens = Object.fromEntries(used.map(({ id, name }) => [name, { id: name, ids: [id], tokens: [name] }]));
+  return { type: 'TemplateProcessing', single: one('A'), pair: [...one('A'), ...one('B')], special_tokens };
+}
+
+const byteLetters = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true };
+/** What tokenizer.json says of every BPE. */
+const bpe = { type: 'BPE', dropout: null, continuing_subword_prefix: null, end_of_word_suffix: null };
 
 function byteLevel({ vocab, merges, pre }: { readonly vocab: object; readonly merges: readonly string[]; readonly pre: string }) {
   const patterns = wordPatterns[pre];
@@ -86,11 +137,11 @@ function byteLevel({ vocab, merges, pre }: { readonly vocab: object; readonly me
     normalizer: null,
     pre_tokenizer: {
       type: 'Sequence',
-      pretokenizers: [...patterns.map(split), { type: 'ByteLevel', add_prefix_space: false, use_regex: false }],
+      pretokenizers: [...patterns.map(split), { ...byteLetters, use_regex: false }],
     },
-    decoder: { type: 'ByteLevel' },
+    decoder: { ...byteLetters, use_regex: true },
     // Llama 3 was trained with words that are tokens taken whole, though merges would not reach some of them.
-    model: { type: 'BPE', vocab, merges, ignore_merges: patterns[0] === llama3Words },
+    model: { ...bpe, unk_token: null, fuse_unk: false, byte_fallback: false, ignore_merges: patterns[0] === llama3Words, vocab, merges },
   };
 }
 
@@ -118,28 +169,30 @@ function sentencePiece({ tokens, vocab, types, scores, addsSpace }: Pieces) {
       ],
     },
     model: {
-      type: 'BPE',
-      vocab,
-      merges: mergesByScore({ tokens, vocab, types, scores }),
-      byte_fallback: true,
+      ...bpe,
       unk_token: unknown,
+      fuse_unk: true,
+      byte_fallback: true,
       ignore_merges: false,
+      vocab,
+      merges: mergesByScore({ tokens, types, scores }),
     },
   };
 }
 
 /** All cuts of all pieces, in the order in which transformers ranks them: score, then the longer left part. */
-function mergesByScore({ tokens, vocab, types, scores }: Omit<Pieces, 'addsSpace'>): [string, string][] {
+function mergesByScore({ tokens, types, scores }: Pick<Pieces, 'tokens' | 'types' | 'scores'>): [string, string][] {
   // A user-defined run of spaces comes before all else, whatever score the file gives it.
   const isSpaceRun = (id: number) => types[id] === kinds.userDefined && tokens[id]!.startsWith('▁');
-  const isPiece = (id: number | undefined) => id !== undefined && ((types[id] ?? kinds.normal) === kinds.normal || isSpaceRun(id));
+  const isPiece = (id: number) => (types[id] ?? kinds.normal) === kinds.normal || isSpaceRun(id);
+  const pieces = new Set(tokens.filter((_, id) => isPiece(id)));
   const cuts = tokens.flatMap((token, id) => {
     if (!isPiece(id)) return [];
     const letters = Array.from(token);
     const score = isSpaceRun(id) ? 0 : (scores[id] ?? 0);
     return letters.slice(1).flatMap((_, cut) => {
       const [left, right] = [letters.slice(0, cut + 1).join(''), letters.slice(cut + 1).join('')];
-      return isPiece(vocab[left]) && isPiece(vocab[right]) ? [{ left, right, score, length: cut + 1, rest: letters.length - cut - 1 }] : [];
+      return pieces.has(left) && pieces.has(right) ? [{ left, right, score, length: cut + 1, rest: letters.length - cut - 1 }] : [];
     });
   });
   return cuts.sort((a, b) => b.score - a.score || b.length - a.length || b.rest - a.rest).map(({ left, right }) => [left, right]);

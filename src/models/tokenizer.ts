@@ -40,9 +40,6 @@ export type TokenizerSettings = {
   readonly bos?: string | undefined;
   readonly eos?: string | undefined;
   readonly pad?: string | undefined;
-  /** Overrules what tokenizer.json puts before and after a text. */
-  readonly addBos?: boolean | undefined;
-  readonly addEos?: boolean | undefined;
   /** Ids that end an answer, besides eos. */
   readonly endIds?: readonly number[] | undefined;
   readonly chatTemplate?: string | undefined;
@@ -69,14 +66,11 @@ export function tokenizerFromFolder(folder: string): Tokenizer {
   const config = read('tokenizer_config.json');
   const map = read('special_tokens_map.json');
   const named = (key: string) => tokenName(config[key]) ?? tokenName(map[key]);
-  const flag = (key: string) => (typeof config[key] === 'boolean' ? config[key] : undefined);
   const template = join(folder, 'chat_template.jinja');
   return makeTokenizer(readJson(file) as unknown as TokenizerJson, {
     bos: named('bos_token'),
     eos: named('eos_token'),
     pad: named('pad_token'),
-    addBos: flag('add_bos_token'),
-    addEos: flag('add_eos_token'),
     endIds: [read('generation_config.json')['eos_token_id']].flat().filter((id) => typeof id === 'number'),
     chatTemplate: existsSync(template)
       ? readFileSync(template, 'utf8')
@@ -98,10 +92,7 @@ export function makeTokenizer(found: TokenizerJson, settings: TokenizerSettings)
   const isSpecial = new Set(json.added_tokens.filter(({ special }) => special).map(({ id }) => id));
   const [bos, eos, pad] = [idOf(settings.bos), idOf(settings.eos), idOf(settings.pad)];
   const ends = [eos, ...(settings.endIds ?? []), ...endNames.map((name) => idOf(name))].filter((id) => id !== undefined);
-  const around = surrounding(json);
-  const before = settings.addBos === undefined ? around.before : settings.addBos && bos !== undefined ? [bos] : [];
-  const after =
-    settings.addEos === undefined && settings.addBos === undefined ? around.after : settings.addEos && eos !== undefined ? [eos] : [];
+  const { before, after } = surrounding(json);
 
   let spelled: TokenBytes | undefined;
   const bytes = () => (spelled ??= tokenBytes(json, vocabulary));
@@ -141,7 +132,7 @@ function complete(json: TokenizerJson): TokenizerJson {
   return { ...json, added_tokens: added_tokens as readonly AddedToken[], normalizer, pre_tokenizer, post_processor, decoder, model };
 }
 
-/** Ids that the post-processor's template puts before and after one text. */
+/** Ids that the post-processor's template puts before and after one text. transformers goes by it alone, whatever `add_bos_token` says. */
 function surrounding({ post_processor }: TokenizerJson): { readonly before: number[]; readonly after: number[] } {
   const template = parts(post_processor, 'processors').find(({ type }) => type === 'TemplateProcessing') as
     | {

@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-
+import { openTokenizer } from '../../src/models/open-tokenizer.ts';
 import { tokenizerFromFolder } from '../../src/models/tokenizer.ts';
-import { tokenizerFromGguf } from '../../src/models/tokenizer-gguf.ts';
+import { tokenizerFiles, tokenizerFromGguf } from '../../src/models/tokenizer-gguf.ts';
 
 const oracle = join(import.meta.dirname, '../oracle/llm/tokenizer');
 const json = <T>(...path: string[]) => JSON.parse(readFileSync(join(oracle, ...path), 'utf8')) as T;
@@ -116,6 +116,29 @@ describe('tokenizer', () => {
       tokenizerFromFolder(join(oracle, 'gemma3')).special.endOfTurn.map((id) => tokenizerFromFolder(join(oracle, 'gemma3')).tokenOf(id)),
     ).toEqual(['<eos>', '<end_of_turn>']);
     expect(tokenizerFromFolder(join(oracle, 'llama3')).special.endOfTurn).toEqual([4, 1]);
+  });
+
+  test.each(names)('%s: the files written for a GGUF tokenizer are a tokenizer of the same ids', (name) => {
+    const files = tokenizerFiles({ ...metadata(name), 'tokenizer.chat_template': '{{ messages }}' });
+    const path = join(folder, name);
+    mkdirSync(path);
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
+    const tokenizer = tokenizerFromFolder(path);
+    expect(casesOf(name).cases.map(({ text }) => tokenizer.encode(text))).toEqual(casesOf(name).cases.map(({ ids }) => ids));
+    expect([tokenizer.special.bos, tokenizer.special.eos, tokenizer.chatTemplate]).toEqual([
+      casesOf(name).bos,
+      casesOf(name).eos,
+      '{{ messages }}',
+    ]);
+  });
+
+  test('open takes a folder, a GGUF file, or a folder with one', () => {
+    const gguf = join(import.meta.dirname, '../oracle/llm/formats/gguf-llama.gguf');
+    expect(openTokenizer(join(oracle, 'smollm')).special.eos).toBe(casesOf('smollm').eos);
+    mkdirSync(join(folder, 'lone'));
+    copyFileSync(gguf, join(folder, 'lone', 'model.gguf'));
+    expect([gguf, join(folder, 'lone')].map((path) => openTokenizer(path).tokenOf(3))).toEqual(['token3', 'token3']);
+    expect(() => openTokenizer(join(folder, 'nowhere'))).toThrow(/^tokenizer: not found/);
   });
 
   const folder = mkdtempSync(join(tmpdir(), 'clinfuse-'));
