@@ -1,13 +1,13 @@
 // The populations that figures are measured on: real Synthea, generated once into a cache folder, then segmented and damaged.
 
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { readParameters } from '../src/apps/entity-resolution/settings.ts';
+import { cacheFolder } from '../src/cli/cache-folder.ts';
 import { clinfuse } from './clinfuse.ts';
 
-export const cache = process.env['CLINFUSE_CACHE'] ?? join(homedir(), '.cache', 'clinfuse');
+export const cache = cacheFolder();
 
 export type Population = {
   readonly people: number;

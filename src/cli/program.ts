@@ -2,6 +2,7 @@ import { Command } from 'commander';
 
 import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
+import { doctorCommand } from './doctor.ts';
 import { erCommand } from './er.ts';
 import { linkCommand } from './link.ts';
 
@@ -13,16 +14,21 @@ export function program(): Command {
     .description('Joins the pieces of patients’ records held at many facilities: linkage, clinical evidence, golden records.')
     .version(version)
     .addCommand(erCommand())
-    .addCommand(linkCommand());
+    .addCommand(linkCommand())
+    .addCommand(doctorCommand(version));
   root.addHelpText('after', () => `\nVerbs:\n${verbList(root)}\n\nEvery verb: --help with an example, --json for machines, --quiet.`);
-  for (const command of [root, ...root.commands]) suggestNearest(command);
+  for (const command of [root, ...root.commands]) if (command.commands.length > 0) suggestNearest(command);
   for (const command of descendants(root)) command.exitOverride().configureOutput({ outputError: () => {} });
   return root;
 }
 
 /** Two columns: `er resolve   candidate pairs, auto-matches, gray zone`. */
 function verbList(root: Command): string {
-  const rows = root.commands.flatMap((area) => area.commands.map((one) => [`${area.name()} ${one.name()}`, one.summary()] as const));
+  const rows = root.commands.flatMap((area) =>
+    area.commands.length === 0
+      ? [[area.name(), area.summary()] as const]
+      : area.commands.map((one) => [`${area.name()} ${one.name()}`, one.summary()] as const),
+  );
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, summary]) => `  ${name.padEnd(width)}   ${summary}`).join('\n');
 }

@@ -116,7 +116,7 @@ const providers: readonly Provider[] = ['cpu', 'cuda', 'webgpu'];
 /** What each provider asks for that npm does not bring. */
 const needs: { readonly [P in Provider]: string } = {
   cpu: 'nothing',
-  cuda: 'Linux x64, an NVIDIA driver, CUDA 12 and cuDNN 9, and ONNXRUNTIME_NODE_INSTALL=true node node_modules/onnxruntime-node/script/install.js',
+  cuda: 'Linux x64, an NVIDIA driver, CUDA 12, cuDNN 9, and ONNXRUNTIME_NODE_INSTALL=true node node_modules/onnxruntime-node/script/install.js',
   webgpu: 'a graphics driver: Vulkan on Linux, Direct3D 12 on Windows, Metal on macOS',
 };
 

@@ -36,12 +36,15 @@ describe('the command line', () => {
     }
     for (const name of ['dedupe', 'train', 'predict', 'cluster', 'evaluate'])
       expect(stdout).toMatch(new RegExp(`^  link ${name} +\\S.*$`, 'm'));
+    expect(stdout).toMatch(/^ {2}doctor +\S.*$/m);
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(110);
   });
 
   test.each([
     [['er', 'resovle'], 'unknown verb: resovle; did you mean resolve?'],
     [['re'], 'unknown area: re; did you mean er?'],
+    [['docter'], 'unknown area: docter; did you mean doctor?'],
+    [['doctor', '--fast'], 'unknown option'],
     [['er', 'run', '--out', 'x'], '--in <folder>'],
     [['er', 'run', '--in', 'a', '--out', 'b', '--fast'], 'unknown option'],
     [['er', 'run', '--in', 'a', '--out', 'b', '--threads', 'many'], '--threads: not a number: many'],

@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -7,6 +6,7 @@ import { duration, thousands } from '../../base/text.ts';
 import { parseSettings, present } from '../../synth/config.ts';
 import { generate } from '../../synth/generate.ts';
 import { generateSettings } from '../../synth/settings.ts';
+import { cacheFolder } from '../cache-folder.ts';
 import { verb } from '../verb.ts';
 import { optionalNumber } from './synth-options.ts';
 
@@ -37,7 +37,7 @@ export function generateCommand(): Command {
       const { living, dead } = await generate({
         output: out,
         settings,
-        cache: join(homedir(), '.cache', 'clinfuse', 'synthea-3.3.0'),
+        cache: join(cacheFolder(), 'synthea-3.3.0'),
         environment: process.env,
         progress,
         onStart: stopWithUs,
