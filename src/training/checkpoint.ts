@@ -1,6 +1,6 @@
 // A checkpoint is a folder, there whole or not at all: it is filled beside its place, flushed to disk and renamed.
 //
-//   checkpoint-000050/adapter_model.safetensors   trained values, under their own names: with adapter_config.json, a PEFT adapter
+//   checkpoint-000050/adapter_model.safetensors   trained values, under the names of their parameters
 //   checkpoint-000050/optimizer.safetensors       `mean.NAME` and `square.NAME`, f32 as they are in memory
 //   checkpoint-000050/trainer_state.json          where the run is, its losses, its best, and what makes it this run
 //

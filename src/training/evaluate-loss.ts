@@ -1,9 +1,11 @@
+import { UserError } from '../base/errors.ts';
 import type { Trainable } from './trainable.ts';
 import type { EpochBatches } from './trainer.ts';
 
 /**
  * The mean loss over held-out batches, each target counting as much as any other, and e to it.
  *
+ * @throws UserError `training.no-targets` where there is none
  * @returns `loss` and `perplexity`; for batches of classes also `accuracy`
  */
 export async function evaluateLoss(trainable: Trainable, batches: EpochBatches): Promise<Readonly<Record<string, number>>> {
@@ -19,6 +21,9 @@ export async function evaluateLoss(trainable: Trainable, batches: EpochBatches):
     if (batch.kind !== 'class' || !result.logits) continue;
     rows += batch.rows;
     right += countRight(result.logits, batch.labels);
+  }
+  if (!(weightSum > 0)) {
+    throw new UserError('training.no-targets', 'training: nothing to evaluate: no targets in the held-out data; check its rows');
   }
   const loss = lossSum / weightSum;
   return { loss, perplexity: Math.exp(loss), ...(rows > 0 ? { accuracy: right / rows } : {}) };

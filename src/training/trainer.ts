@@ -5,6 +5,8 @@
 // The place in the data is an index: batch `batch` of epoch `epoch`. A resumed run asks for the same batches, names the same dropout
 // masks and so repeats, bit for bit, what the unbroken run did.
 
+import { setImmediate } from 'node:timers/promises';
+
 import { UserError } from '../base/errors.ts';
 import { type Progress, silent } from '../base/progress.ts';
 import { thousands } from '../base/text.ts';
@@ -108,6 +110,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const isBest = isDue(run, settings.evaluationEvery) && (await evaluateNow(run));
       if (isBest || hasLostPatience(run) || isDue(run, settings.checkpointEvery) || isDone(run)) await save(run);
       shown.advance(1, describe(report, tokensPerSecond));
+      // A model may never wait for anything; signals and progress bars come through the event loop.
+      await setImmediate();
     }
     return { ended: hasLostPatience(run) ? 'early' : 'finished', state };
   } finally {

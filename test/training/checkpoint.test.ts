@@ -1,7 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { random } from '../../src/base/random.ts';
@@ -10,7 +11,7 @@ import { type TrainOptions, train } from '../../src/training/trainer.ts';
 import { trainingSettings } from '../../src/training/training-settings.ts';
 import { smallBatch, smallModel } from './small-model.ts';
 
-const script = resolve(import.meta.dirname, 'run-small.ts');
+const script = fileURLToPath(new URL('./run-small.ts', import.meta.url));
 let home: string;
 beforeEach(() => void (home = mkdtempSync(join(tmpdir(), 'clinfuse-checkpoint-'))));
 afterEach(() => rmSync(home, { recursive: true, force: true }));
@@ -51,6 +52,11 @@ describe('a run that is stopped and resumed', () => {
     expect({ ended, step: state.step, saved: latestCheckpoint(broken)?.step }).toEqual({ ended: 'interrupted', step: last, saved: last });
     expect((await run(broken, { resume: true })).ended).toBe('finished');
     expect(contents(join(broken, 'checkpoint-000015'))).toEqual(contents(join(whole, 'checkpoint-000015')));
+  });
+
+  test('hears the signal even where the model never waits', async () => {
+    const settings = trainingSettings({ maxSteps: 1_000_000, evaluationEvery: 'never', checkpointEvery: 'never' });
+    expect(await run(home, { signal: AbortSignal.timeout(1), settings })).toMatchObject({ ended: 'interrupted' });
   });
 
   test('a finished run resumed does nothing more', async () => {

@@ -129,6 +129,10 @@ describe('a run', () => {
 });
 
 describe('evaluation', () => {
+  test('of nothing is refused', async () => {
+    await expect(evaluateLoss(smallModel(), [])).rejects.toThrow('training: nothing to evaluate: no targets in the held-out data');
+  });
+
   test.each([
     { every: 'epoch', at: [0, 5, 10] },
     { every: 4, at: [0, 4, 8, 10] },
