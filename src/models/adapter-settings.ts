@@ -41,6 +41,9 @@ export type AdapterSettings = {
 export const decoderPrefixes = ['model', 'model.language_model', 'language_model.model'] as const;
 export type DecoderPrefix = (typeof decoderPrefixes)[number];
 
+/** Where the classes of transformers that load this model hold its decoder. */
+export const prefixFor = ({ multimodal }: ModelConfig): DecoderPrefix => (multimodal ? 'model.language_model' : 'model');
+
 /** A module's name as PEFT sees it. */
 export const outerName = (name: string, prefix: DecoderPrefix): string => name.replace(/^model(?=\.layers\.)/, prefix);
 

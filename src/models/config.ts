@@ -25,6 +25,8 @@ export type ModelConfig = {
   readonly padTokenId?: number;
   /** Names of the classes, in order, where the model has a classification head (`score.weight`). */
   readonly labels?: readonly string[];
+  /** Read from a model that has a vision part too: its classes in transformers hold the decoder under another name. */
+  readonly multimodal?: true;
   /** The text model's config as it was found (Hugging Face keys), for writing it again. */
   readonly source: Readonly<Record<string, unknown>>;
 };

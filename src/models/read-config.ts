@@ -121,6 +121,7 @@ export function readConfig(
     ...(padTokenId !== undefined && { padTokenId }),
     eosTokenIds: stops == null ? eosTokenIds : listOf(stops),
     ...(labels && { labels }),
+    ...(source !== file && { multimodal: true as const }),
     source,
   };
 }
