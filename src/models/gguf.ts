@@ -68,8 +68,10 @@ export function readGguf(path: string): { readonly metadata: GgufMetadata; reado
     if (version !== 2 && version !== 3) throw malformed(path, `version not supported: ${version}`, 'supported: 2 and 3, little-endian');
     const tensorCount = cursor.u64();
     const metadataCount = cursor.u64();
-    const metadata: Record<string, GgufValue> = {};
-    for (let i = 0; i < metadataCount; i++) metadata[cursor.string()] = readValue(cursor, cursor.u32());
+    const entries = Array.from({ length: cursor.atMost(metadataCount) }, () => [cursor.string(), readValue(cursor, cursor.u32())] as const);
+    const metadata: GgufMetadata = Object.fromEntries(entries);
+    if (Number(metadata['split.count'] ?? 1) > 1)
+      throw malformed(path, 'one part of several', 'join the parts with llama-gguf-split --merge');
     const described = Array.from({ length: cursor.atMost(tensorCount) }, () => readDescription(cursor, path));
     const alignment = typeof metadata['general.alignment'] === 'number' ? metadata['general.alignment'] : 32;
     const data = Math.ceil(cursor.position() / alignment) * alignment;

@@ -6,8 +6,9 @@
 // The bytes must be those of bitsandbytes, so its arithmetic is kept: float32 throughout, the reciprocal rounded first (a last, short
 // block divides instead), a midpoint itself goes to the lower code. Worked case: the block 2, -1, 0, 0... has absmax 2, quotients
 // 1, -0.5, 0: codes 15, 2, 7, so the bytes f2 77 77...
-// Time O(n): no search. [-1, 1] is cut into 64 cells, narrower than any two midpoints, so a cell holds at most one: the code is the
-// number of midpoints below the cell plus one comparison with the one inside.
+// Time O(n), no search, no branch. A quotient times 2^28 is a whole number wherever a midpoint is near (none lies within 2^-5 of 0), so
+// quotients are compared as integers; and [-1, 1] is cut into 64 cells, narrower than any two midpoints, so a cell holds at most one:
+// the code is the number of midpoints below the cell, plus the sign bit of the distance to the one inside.
 // Sources: Dettmers et al., "QLoRA", 2023, appendix E (the code); bitsandbytes, its reference kernel and saved state.
 
 import { UserError } from '../base/errors.ts';
@@ -33,14 +34,17 @@ export const nf4Code = Float32Array.of(
   1,
 );
 
-const cells = 64;
-const perUnit = cells / 2;
-/** Midpoints below each cell, and the one inside it (or nothing: infinite). One cell more, for quotients rounded just past 1. */
-const below = new Uint8Array(cells + 1);
-const inside = new Float32Array(cells + 1).fill(Number.POSITIVE_INFINITY);
+const unit = 2 ** 28;
+const cellBits = 23;
+/** Below -1 a cell for quotients rounded past it; the last one begins at 1. */
+const firstCell = -unit - 2 ** cellBits;
+const cells = 66;
+/** Midpoints below each cell, and the one inside it (or nothing: out of reach). */
+const below = new Uint8Array(cells);
+const inside = new Int32Array(cells).fill(2 * unit);
 for (let i = 0; i < 15; i++) {
-  const midpoint = Math.fround(nf4Code[i]! + nf4Code[i + 1]!) / 2;
-  const cell = Math.floor((midpoint + 1) * perUnit);
+  const midpoint = (Math.fround(nf4Code[i]! + nf4Code[i + 1]!) / 2) * unit;
+  const cell = (midpoint - firstCell) >> cellBits;
   inside[cell] = midpoint;
   below.fill(i + 1, cell + 1);
 }
@@ -87,23 +91,22 @@ export function quantizeNf4(values: Float32Array, { shape, blockSize = 64 }: { s
 
 type PackTarget = { packed: Uint8Array; start: number; end: number; factor: number };
 
-/** Quotients just past -1 or 1 need no clamp: the first and last cell take them. */
 function packBlock(values: Float32Array, { packed, start, end, factor }: PackTarget): void {
   const paired = end - ((end - start) & 1);
   let at = start >> 1;
   for (let i = start; i < paired; i += 2) {
-    const a = Math.fround(values[i]! * factor);
-    const b = Math.fround(values[i + 1]! * factor);
-    const cellA = ((a + 1) * perUnit) | 0;
-    const cellB = ((b + 1) * perUnit) | 0;
-    const codeA = below[cellA]! + (a > inside[cellA]! ? 1 : 0);
-    const codeB = below[cellB]! + (b > inside[cellB]! ? 1 : 0);
+    const a = (Math.fround(values[i]! * factor) * unit) | 0;
+    const b = (Math.fround(values[i + 1]! * factor) * unit) | 0;
+    const cellA = (a - firstCell) >> cellBits;
+    const cellB = (b - firstCell) >> cellBits;
+    const codeA = below[cellA]! + ((inside[cellA]! - a) >>> 31);
+    const codeB = below[cellB]! + ((inside[cellB]! - b) >>> 31);
     packed[at++] = (codeA << 4) | codeB;
   }
   if (paired === end) return;
-  const last = Math.fround(values[paired]! * factor);
-  const cell = ((last + 1) * perUnit) | 0;
-  packed[at] = ((below[cell]! + (last > inside[cell]! ? 1 : 0)) << 4) | 7;
+  const last = (Math.fround(values[paired]! * factor) * unit) | 0;
+  const cell = (last - firstCell) >> cellBits;
+  packed[at] = ((below[cell]! + ((inside[cell]! - last) >>> 31)) << 4) | 7;
 }
 
 /** Values `from` to `to` of the flattened tensor. */

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { toFloat32 } from '../../src/models/expand.ts';
-import { quantizeNf4 } from '../../src/models/nf4.ts';
+import { nf4Code, quantizeNf4 } from '../../src/models/nf4.ts';
 import { openSafetensors } from '../../src/models/safetensors.ts';
 
 // Values, bytes, absmax and dequantised values of bitsandbytes' quantize_4bit (recipe.py).
@@ -24,6 +25,25 @@ describe('nf4', () => {
     const { packed, absmax } = quantizeNf4(Float32Array.of(2, -1, ...Array(62).fill(0)), { shape: [64] });
     expect([...packed.subarray(0, 3)]).toEqual([0xf2, 0x77, 0x77]);
     expect([...absmax]).toEqual([2]);
+  });
+
+  test('every quotient gets the code that counting midpoints gives', () => {
+    const midpoints = Array.from({ length: 15 }, (_, i) => Math.fround(nf4Code[i]! + nf4Code[i + 1]!) / 2);
+    const words = new Int32Array(1);
+    const near = fc.tuple(fc.constantFrom(...midpoints), fc.integer({ min: -2, max: 2 })).map(([midpoint, steps]) => {
+      new Float32Array(words.buffer)[0] = midpoint;
+      words[0]! += steps;
+      return new Float32Array(words.buffer)[0]!;
+    });
+    const quotient = fc.oneof(near, fc.float({ min: -1, max: 1, noNaN: true }));
+    fc.assert(
+      fc.property(fc.array(quotient, { minLength: 63, maxLength: 63 }), (quotients) => {
+        const { packed } = quantizeNf4(Float32Array.of(...quotients, 1), { shape: [64] });
+        const codes = [...packed].flatMap((byte) => [byte >> 4, byte & 15]);
+        expect(codes.slice(0, 63)).toEqual(quotients.map((x) => midpoints.filter((midpoint) => midpoint < x).length));
+      }),
+      { seed: 5 },
+    );
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY])('%s among the weights is refused', (bad) => {
