@@ -167,9 +167,12 @@ function freeMark(text: string): string {
 const unproven = (why: string) =>
   new UserError('chat.mask', `chat template: cannot tell which tokens are the assistant's: ${why}; give it {% generation %} markers`);
 
+/** Templates print today's date where they can, else a fixed one; the same chat must give the same text on any day. */
+const withoutClock = '{% set strftime_now = undefined %}\n';
+
 function parse(source: string): Template {
   try {
-    return new Template(source);
+    return new Template(withoutClock + source);
   } catch (cause) {
     throw new UserError('chat.template', `chat template: not understood: ${(cause as Error).message}; mend chat_template of the model`, {
       cause,

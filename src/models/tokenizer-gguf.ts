@@ -186,14 +186,20 @@ function mergesByScore({ tokens, types, scores }: Pick<Pieces, 'tokens' | 'types
   const isSpaceRun = (id: number) => types[id] === kinds.userDefined && tokens[id]!.startsWith('▁');
   const isPiece = (id: number) => (types[id] ?? kinds.normal) === kinds.normal || isSpaceRun(id);
   const pieces = new Set(tokens.filter((_, id) => isPiece(id)));
-  const cuts = tokens.flatMap((token, id) => {
-    if (!isPiece(id)) return [];
-    const letters = Array.from(token);
+  const cuts: { readonly left: string; readonly right: string; readonly score: number }[] = [];
+  tokens.forEach((token, id) => {
+    if (!isPiece(id)) return;
     const score = isSpaceRun(id) ? 0 : (scores[id] ?? 0);
-    return letters.slice(1).flatMap((_, cut) => {
-      const [left, right] = [letters.slice(0, cut + 1).join(''), letters.slice(cut + 1).join('')];
-      return pieces.has(left) && pieces.has(right) ? [{ left, right, score, length: cut + 1, rest: letters.length - cut - 1 }] : [];
-    });
+    // A cut through a surrogate pair gives halves that are no tokens.
+    for (let at = 1; at < token.length; at++) {
+      const left = token.slice(0, at);
+      if (!pieces.has(left)) continue;
+      const right = token.slice(at);
+      if (pieces.has(right)) cuts.push({ left, right, score });
+    }
   });
-  return cuts.sort((a, b) => b.score - a.score || b.length - a.length || b.rest - a.rest).map(({ left, right }) => [left, right]);
+  const letters = (text: string) => (/[\ud800-\udbff]/.test(text) ? Array.from(text).length : text.length);
+  return cuts
+    .sort((a, b) => b.score - a.score || letters(b.left) - letters(a.left) || letters(b.right) - letters(a.right))
+    .map(({ left, right }) => [left, right]);
 }

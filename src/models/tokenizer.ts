@@ -82,10 +82,9 @@ export function tokenizerFromFolder(folder: string): Tokenizer {
 export function makeTokenizer(found: TokenizerJson, settings: TokenizerSettings): Tokenizer {
   const json = complete(found);
   const encoder = new Encoder(portable(json), {});
-  const ids = new Map<string, number>();
+  // The package's own count: tokens of the model, then those that were added.
+  const ids = encoder.get_vocab();
   const vocabulary: string[] = [];
-  // The package fills its map from tokenizer.json, added tokens last.
-  for (const [token, id] of encoder.get_vocab()) ids.set(token, id);
   for (const [token, id] of ids) vocabulary[id] = token;
   const idOf = (token: string | undefined) => (token === undefined ? undefined : ids.get(token));
 

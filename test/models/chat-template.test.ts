@@ -99,6 +99,11 @@ describe('chat template', () => {
     expect(spans.map(({ start, end }) => text.slice(start, end))).toEqual(['An answer </s>']);
   });
 
+  test('no template can tell the day, so the same chat always gives the same text', () => {
+    const dated = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}26 Jul 2024{% endif %}";
+    expect(chatTemplate(dated, tokens).render(talk)).toBe('26 Jul 2024');
+  });
+
   test.each([
     { name: 'rewrites answers', source: each('{{ message.content | upper }}'), fault: /it rewrites an answer; give it/ },
     { name: 'drops answers', source: 'fixed', fault: /twice or not at all/ },
