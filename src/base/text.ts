@@ -34,6 +34,11 @@ function editDistance(a: string, b: string): number {
   return rows[a.length]![b.length]!;
 }
 
+/** Text out of a file, fit for a message of one line: no control characters, and cut where it is very long. */
+export function printable(text: string): string {
+  return text.replace(/[\p{C}\s]+/gu, ' ').slice(0, 300);
+}
+
 /** 1234567 -> "1,234,567". */
 export function thousands(count: number): string {
   return count.toLocaleString('en-US');

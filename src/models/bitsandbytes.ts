@@ -9,6 +9,7 @@
 import * as z from 'zod';
 
 import { UserError } from '../base/errors.ts';
+import { printable } from '../base/text.ts';
 import { sizeOf } from './expand.ts';
 import { nf4Code } from './nf4.ts';
 import type { Safetensors } from './safetensors.ts';
@@ -135,4 +136,4 @@ export function nf4Group(
 }
 
 const malformed = (name: string, fault: string, cause?: unknown) =>
-  new UserError('quantised.malformed', `bitsandbytes: ${name}: ${fault}; quantise the model again`, { cause });
+  new UserError('quantised.malformed', `bitsandbytes: ${printable(`${name}: ${fault}`)}; quantise the model again`, { cause });

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import * as z from 'zod';
 
 import { UserError } from '../base/errors.ts';
+import { printable } from '../base/text.ts';
 import { isNf4, quantisedWeight, readNf4, readNf4State } from './bitsandbytes.ts';
 import { openGguf } from './gguf-model.ts';
 import type { ModelFolder, TensorEntry } from './model-folder.ts';
@@ -95,7 +96,10 @@ async function openWeights(path: string): Promise<readonly Safetensors[]> {
     const byName = new Map(files.map((file) => [basename(file.path), file]));
     for (const [tensor, name] of Object.entries(parsed.data)) {
       if (byName.get(name)!.tensors.has(tensor)) continue;
-      throw new UserError('model.tensor-missing', `model: tensor missing: ${tensor}, which the index places in ${name}; download it again`);
+      throw new UserError(
+        'model.tensor-missing',
+        `model: tensor missing: ${printable(tensor)}, which the index places in ${name}; download it again`,
+      );
     }
     return files;
   } catch (cause) {
@@ -111,7 +115,11 @@ function findTensors(files: readonly Safetensors[]): ReadonlyMap<string, Place> 
       const name = textName(fileName);
       if (name === undefined || quantisedWeight(name) !== undefined) continue;
       const twin = places.get(name);
-      if (twin) throw new UserError('model.tensor-twice', `model: two tensors for one weight: ${twin.fileName} and ${fileName}; keep one`);
+      if (twin)
+        throw new UserError(
+          'model.tensor-twice',
+          `model: two tensors for one weight: ${printable(`${twin.fileName} and ${fileName}`)}; keep one`,
+        );
       places.set(name, { file, fileName, quantised: isNf4(file, fileName) });
     }
   }
@@ -141,7 +149,7 @@ function refuseOtherQuantisation(quantisation: unknown): void {
   if (quantisation == null || method === 'bitsandbytes') return;
   throw new UserError(
     'quantised.unsupported',
-    `model: quantisation not supported: ${method ?? 'unnamed'}; supported: bitsandbytes nf4, GGUF`,
+    `model: quantisation not supported: ${printable(method ?? 'unnamed')}; supported: bitsandbytes nf4, GGUF`,
   );
 }
 

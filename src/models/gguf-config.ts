@@ -5,6 +5,7 @@
 // Source: llama.cpp, convert_hf_to_gguf.py (LlamaModel, Gemma3Model) and its loading of both architectures.
 
 import { UserError } from '../base/errors.ts';
+import { printable } from '../base/text.ts';
 import type { ModelConfig, RopeScaling } from './config.ts';
 import type { GgufMetadata } from './gguf.ts';
 import { readConfig } from './read-config.ts';
@@ -27,7 +28,10 @@ export type GgufModel = {
 export function ggufConfig({ metadata, hasHead, vocabSize, frequencyDivisors }: GgufModel): ModelConfig {
   const family = metadata['general.architecture'];
   if (family !== 'llama' && family !== 'gemma3') {
-    throw new UserError('config.architecture', `gguf: architecture not supported: ${family ?? 'none given'}; supported: llama, gemma3`);
+    throw new UserError(
+      'config.architecture',
+      `gguf: architecture not supported: ${printable(String(family ?? 'none given'))}; supported: llama, gemma3`,
+    );
   }
   const at = (key: string) => metadata[`${family}.${key}`];
   if (Number(at('expert_count') ?? 0) > 0) {

@@ -4,6 +4,7 @@
 // written with 1 added, since ggml multiplies by the weight where Gemma multiplies by (1 + weight).
 
 import { UserError } from '../base/errors.ts';
+import { printable } from '../base/text.ts';
 import type { ModelConfig } from './config.ts';
 import { sizeOf, toFloat32 } from './expand.ts';
 import { type GgufTensor, readGguf, rowBytes } from './gguf.ts';
@@ -87,7 +88,10 @@ export async function openGguf(path: string): Promise<ModelFolder> {
 
 /** A bias, say: leaving it out would give another model. */
 const unknownPart = (name: string) =>
-  new UserError('config.architecture', `gguf: part not supported: ${name}; supported: the parts of llama and gemma3, without biases`);
+  new UserError(
+    'config.architecture',
+    `gguf: part not supported: ${printable(name)}; supported: the parts of llama and gemma3, without biases`,
+  );
 
 function modelName(fileName: string, family: 'llama' | 'gemma3'): string | undefined {
   const [, layer, part] = fileName.match(/^blk\.(\d+)\.(\w+)\.weight$/) ?? [];

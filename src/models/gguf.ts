@@ -7,6 +7,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { UserError } from '../base/errors.ts';
+import { printable } from '../base/text.ts';
 import { sizeOf } from './expand.ts';
 
 /** Metadata by name; 64-bit integers become numbers, arrays plain arrays. */
@@ -92,7 +93,7 @@ function readDescription(cursor: Cursor, path: string): GgufTensor {
   if (!type) {
     throw new UserError(
       'gguf.type',
-      `gguf: ${basename(path)}: type not supported: ${otherTypes[typeNumber] ?? typeNumber} of ${name}; supported: ${Object.keys(blockSizes).join(', ')}`,
+      `gguf: ${basename(path)}: type not supported: ${otherTypes[typeNumber] ?? typeNumber} of ${printable(name)}; supported: ${Object.keys(blockSizes).join(', ')}`,
     );
   }
   const columns = shape.at(-1) ?? 1;
@@ -201,4 +202,4 @@ function openCursor(path: string) {
 const again = 'download it again';
 
 const malformed = (path: string, fault: string, hint: string) =>
-  new UserError('gguf.malformed', `gguf: ${basename(path)}: ${fault}; ${hint}`);
+  new UserError('gguf.malformed', `gguf: ${basename(path)}: ${printable(fault)}; ${hint}`);

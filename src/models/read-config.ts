@@ -6,12 +6,18 @@
 import * as z from 'zod';
 
 import { UserError } from '../base/errors.ts';
+import { printable } from '../base/text.ts';
 import type { ModelConfig, Rope, RopeScaling } from './config.ts';
 import { roundTo } from './half.ts';
 
 export type Precision = 'f32' | 'f16' | 'bf16';
 
-const size = z.int().positive();
+const size = z
+  .int()
+  .positive()
+  .max(2 ** 31);
+/** Things that are listed one by one: a damaged file must not fill the memory. */
+const count = z.int().positive().max(100_000);
 const positive = z.number().positive();
 /** Old files say -1 where there is no such token. */
 const id = z
@@ -41,7 +47,7 @@ const common = {
   eos_token_id: ids,
   pad_token_id: id,
   id2label: z.record(z.string(), z.string()).nullish(),
-  num_labels: size.nullish(),
+  num_labels: count.nullish(),
   partial_rotary_factor: z.literal(1, { error: 'a partly rotated head is not supported' }).nullish(),
   rope_theta: positive.nullish(),
   rope_scaling: ropeSchema.nullish(),
@@ -52,7 +58,7 @@ const llamaSchema = z.looseObject({
   vocab_size: size.default(32000),
   hidden_size: size.default(4096),
   intermediate_size: size.default(11008),
-  num_hidden_layers: size.default(32),
+  num_hidden_layers: count.default(32),
   num_attention_heads: size.default(32),
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
@@ -69,7 +75,7 @@ const gemmaSchema = z.looseObject({
   vocab_size: size.default(262_208),
   hidden_size: size.default(2304),
   intermediate_size: size.default(9216),
-  num_hidden_layers: size.default(26),
+  num_hidden_layers: count.default(26),
   num_attention_heads: size.default(8),
   num_key_value_heads: size.default(4),
   head_dim: size.default(256),
@@ -136,7 +142,7 @@ function recognise(file: Readonly<Record<string, unknown>>): { family: 'llama' |
   if (named === undefined && (type === 'gemma3' || type === 'gemma3_text')) return { family: 'gemma3', classifies: false };
   throw new UserError(
     'config.architecture',
-    `config: model not supported: ${named ?? type ?? 'neither architectures nor model_type is given'}; supported: ${Object.keys(families).join(', ')}`,
+    `config: model not supported: ${printable(String(named ?? type ?? 'neither architectures nor model_type is given'))}; supported: ${Object.keys(families).join(', ')}`,
   );
 }
 
@@ -275,8 +281,8 @@ function checkHeads({ heads, keyValueHeads, headDim }: { heads: number; keyValue
 }
 
 /** As many as the head has; transformers leaves out the default pair. */
-function labelsOf({ id2label, num_labels: count }: z.infer<z.ZodObject<typeof common>>): readonly string[] {
-  if (!id2label) return Array.from({ length: count ?? 2 }, (_, i) => `LABEL_${i}`);
+function labelsOf({ id2label, num_labels: number }: z.infer<z.ZodObject<typeof common>>): readonly string[] {
+  if (!id2label) return Array.from({ length: number ?? 2 }, (_, i) => `LABEL_${i}`);
   return Array.from({ length: Object.keys(id2label).length }, (_, i) => {
     const label = id2label[String(i)];
     if (label === undefined) throw invalid('id2label', `no label ${i}`);
@@ -288,7 +294,8 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
-  throw invalid(issue.path.join('.') || 'config', issue.message.replace(/\s+/g, ' '));
+  throw invalid(issue.path.join('.') || 'config', issue.message);
 }
 
-const invalid = (key: string, fault: string) => new UserError('config.invalid', `config: ${key}: ${fault}; check the model's config.json`);
+const invalid = (key: string, fault: string) =>
+  new UserError('config.invalid', `config: ${printable(`${key}: ${fault}`)}; check the model's config.json`);

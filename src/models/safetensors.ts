@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 
 import { UserError } from '../base/errors.ts';
+import { printable } from '../base/text.ts';
 import { sizeOf } from './expand.ts';
 import type { StoredTensor } from './stored-tensor.ts';
 
@@ -112,7 +113,7 @@ async function readHeader(file: FileHandle, { path, size }: { path: string; size
   try {
     header = JSON.parse(text);
   } catch (cause) {
-    throw malformed(path, `header is not JSON: ${(cause as Error).message.replace(/\s+/g, ' ').slice(0, 80)}`, again);
+    throw malformed(path, `header is not JSON: ${(cause as Error).message.slice(0, 80)}`, again);
   }
   const twice = repeatedKey(text);
   if (twice !== undefined) throw malformed(path, `tensor named twice: ${twice}`, 'write the file again');
@@ -178,4 +179,4 @@ const isSizes = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((side) => Number.isSafeInteger(side) && (side as number) >= 0);
 
 const malformed = (path: string, fault: string, hint: string, code = 'safetensors.malformed') =>
-  new UserError(code, `safetensors: ${basename(path)}: ${fault}; ${hint}`);
+  new UserError(code, `safetensors: ${basename(path)}: ${printable(fault)}; ${hint}`);

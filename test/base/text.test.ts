@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { duration, nearest } from '../../src/base/text.ts';
+import { duration, nearest, printable } from '../../src/base/text.ts';
 
 describe('text', () => {
   test.each([
@@ -19,5 +19,10 @@ describe('text', () => {
     [59.6, '60 s'],
   ])('%d seconds read as %s', (seconds, read) => {
     expect(duration(seconds)).toBe(read);
+  });
+
+  test('text out of a file is one line, and not a long one', () => {
+    expect(printable('a\n\tb\u0000c\u2028d')).toBe('a b c d');
+    expect(printable('x'.repeat(1000))).toHaveLength(300);
   });
 });

@@ -2,8 +2,10 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 
+import { UserError } from '../../src/base/errors.ts';
 import { toFloat32 } from '../../src/models/expand.ts';
 import { openModel } from '../../src/models/folder.ts';
 import type { ModelFolder } from '../../src/models/model-folder.ts';
@@ -203,6 +205,42 @@ describe('open model', () => {
     const path = await make();
     await expect(openModel(path)).rejects.toThrow(says);
     await expect(openModel(path)).rejects.toMatchObject({ name: 'UserError' });
+  });
+
+  test.each([
+    { name: 'model.safetensors', make: () => copyOf('nf4-double') },
+    { name: 'config.json', make: () => copyOf('nf4-double') },
+    {
+      name: 'model.gguf',
+      make: () => {
+        const folder = join(scratch, 'damaged');
+        mkdirSync(folder);
+        cpSync(join(oracle, 'gguf-llama.gguf'), join(folder, 'model.gguf'));
+        return folder;
+      },
+    },
+  ])('whatever bytes of $name are damaged, it opens or the fault is told in one line', async ({ name, make }) => {
+    const folder = make();
+    const path = join(folder, name);
+    const whole = readFileSync(path);
+    const header = Math.min(3000, whole.length);
+    const edits = fc.array(fc.tuple(fc.nat(header - 1), fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('0123456789{}[],":-')))), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    await fc.assert(
+      fc.asyncProperty(edits, async (changes) => {
+        const bytes = Buffer.from(whole);
+        for (const [at, byte] of changes) bytes[at] = byte;
+        writeFileSync(path, bytes);
+        const model = await openModel(folder).catch((fault: unknown) => fault);
+        if (model instanceof Error) {
+          expect(model).toBeInstanceOf(UserError);
+          expect(model.message).not.toContain('\n');
+        } else await (model as ModelFolder).close();
+      }),
+      { seed: 5, numRuns: 150 },
+    );
   });
 
   test('an absmax of the wrong length is refused on reading', async () => {
