@@ -19,7 +19,7 @@ const mostPoints = 1000;
 /** More marks than this touch each other. */
 const mostMarks = 40;
 
-/** Loss and learning rate over the steps of a run. A run of no steps has no picture: give at least one. */
+/** Loss and learning rate over the steps of a run; of one that was stopped before its first step, an empty picture. */
 export function lossCurveChart({ curve, source }: { readonly curve: LossCurve; readonly source: string }): ChartSpec {
   const { steps, evaluations, epochEnds = [] } = curve;
   const mean = runningMean(steps.map(({ loss }) => loss));
@@ -28,21 +28,18 @@ export function lossCurveChart({ curve, source }: { readonly curve: LossCurve; r
     (low, one) => (low && low.loss <= one.loss ? low : one),
     undefined,
   );
-  const losses = steps.map(({ loss }) => loss).sort((a, b) => a - b);
-  const held = evaluations.map(({ loss }) => loss);
-  // A few spikes would press the rest flat: they may leave the picture.
-  const high = [...mean, ...held].reduce((most, loss) => Math.max(most, loss), losses[Math.floor((losses.length - 1) * 0.99)]!);
-  const low = held.reduce((least, loss) => Math.min(least, loss), losses[0]!);
-  const margin = (high - low || 1) * 0.04;
-  const [bottom, top] = [low - margin, high + margin];
-  const cut = losses.filter((loss) => loss > top).length;
+  const [bottom, top] = rangeOf(
+    steps.map(({ loss }) => loss),
+    [...mean, ...evaluations.map(({ loss }) => loss)],
+  );
+  const cut = steps.filter(({ loss }) => loss > top).length;
   const note = [
     'Thin: loss of each step; thick: its running mean.',
     ...(evaluations.length > 0 ? ['Dashed: loss on held-out data, the lowest ringed.'] : []),
     ...(cut > 0 ? [`${cut} ${cut === 1 ? 'step' : 'steps'} above the picture.`] : []),
     source,
   ];
-  const last = Math.max(steps.at(-1)!.step, evaluations.at(-1)?.step ?? 0);
+  const last = Math.max(1, steps.at(-1)?.step ?? 0, evaluations.at(-1)?.step ?? 0);
   const x = (isLast: boolean) => ({
     field: 'step',
     type: 'quantitative',
@@ -69,7 +66,7 @@ export function lossCurveChart({ curve, source }: { readonly curve: LossCurve; r
           ...(evaluations.length > 0 ? evaluationLayers(evaluations, best, { ...at, order }) : []),
           ...endLabels(
             [
-              { said: 'training', loss: smoothed.at(-1)!.loss, color: palette.blue },
+              ...smoothed.slice(-1).map(({ loss }) => ({ said: 'training', loss, color: palette.blue })),
               ...evaluations.slice(-1).map(({ loss }) => ({ said: 'held out', loss, color: palette.orange })),
             ],
             (13 / heights.loss) * (top - bottom),
@@ -100,6 +97,17 @@ export function lossCurveChart({ curve, source }: { readonly curve: LossCurve; r
     spacing: 26,
     bounds: 'flush',
   } as unknown as ChartSpec;
+}
+
+/** What the panel spans: all of `within`, and the losses but for a few spikes, which would press the rest flat. */
+function rangeOf(losses: readonly number[], within: readonly number[]): readonly [bottom: number, top: number] {
+  const sorted = [...losses].sort((a, b) => a - b);
+  const spanned = [...sorted.slice(0, Math.floor((sorted.length - 1) * 0.99) + 1), ...within];
+  if (spanned.length === 0) return [0, 1];
+  const low = spanned.reduce((least, loss) => Math.min(least, loss));
+  const high = spanned.reduce((most, loss) => Math.max(most, loss));
+  const margin = (high - low || 1) * 0.04;
+  return [low - margin, high + margin];
 }
 
 /** Exponential running mean over about a thirtieth of the values (five, of few), without the pull of a start value. */

@@ -54,16 +54,9 @@ export function openRunLog(folder: string): RunSink {
       mkdirSync(folder, { recursive: true });
       appendText(metricsFile, batch.map(lineOf).join(''));
     },
-    rewind: async (step) => {
-      if (existsSync(metricsFile)) {
-        await writeText(
-          metricsFile,
-          readMetrics(folder)
-            .filter((metric) => metric.step <= step)
-            .map(lineOf)
-            .join(''),
-        );
-      }
+    rewind: (step) => {
+      const kept = existsSync(metricsFile) ? readMetrics(folder).filter((metric) => metric.step <= step) : [];
+      return writeText(metricsFile, kept.map(lineOf).join(''));
     },
     artifact: async (path) => void artifacts.push(path),
     finish: (status, summary) => writeJson(join(folder, 'summary.json'), { status, ...summary, artifacts }),

@@ -29,6 +29,11 @@ describe('the loss curve', () => {
     expect(textOf(await draw(curve(1)))).toContain('training 3.000');
   });
 
+  test('a run stopped before its first step is an empty picture, with what was evaluated', async () => {
+    expect(textOf(await draw({ steps: [], evaluations: [] }))).toContain('How training went');
+    expect(textOf(await draw({ steps: [], evaluations: [{ step: 0, loss: 2.5 }] }))).toContain('held out 2.500');
+  });
+
   test('a spike leaves the picture and is counted', async () => {
     const { steps } = curve(200);
     const spiked = steps.map((one) => (one.step === 150 ? { ...one, loss: 90 } : one));

@@ -39,6 +39,7 @@ describe('the log of a run', () => {
   test('goes on from a step: what came after it and a half-written line are gone', async () => {
     const log = openRunLog(folder);
     await log.rewind(0);
+    expect(readMetrics(folder)).toEqual([]);
     await log.metrics([1, 2, 3].map((step) => metric(step, step)));
     appendFileSync(join(folder, 'metrics.jsonl'), '{"step":4,"ke');
     expect(readMetrics(folder)).toHaveLength(3);
