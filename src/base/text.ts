@@ -51,3 +51,10 @@ export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }
+
+/** Bytes as a person says them, in powers of ten: "512 B", "98.4 MB", "1.21 GB". */
+export function bytesText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  return power === 0 ? `${Math.round(bytes)} B` : `${Number((bytes / 1000 ** power).toPrecision(3))} ${units[power]}`;
+}

@@ -5,6 +5,7 @@ import { nearest } from '../base/text.ts';
 import { doctorCommand } from './doctor.ts';
 import { erCommand } from './er.ts';
 import { linkCommand } from './link.ts';
+import { llmCommand } from './llm.ts';
 
 const version = '0.1.0';
 
@@ -15,6 +16,7 @@ export function program(): Command {
     .version(version)
     .addCommand(erCommand())
     .addCommand(linkCommand())
+    .addCommand(llmCommand())
     .addCommand(doctorCommand(version));
   root.addHelpText('after', () => `\nVerbs:\n${verbList(root)}\n\nEvery verb: --help with an example, --json for machines, --quiet.`);
   for (const command of [root, ...root.commands]) if (command.commands.length > 0) suggestNearest(command);

@@ -47,7 +47,7 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
     const rest = argument && word !== undefined ? { ...options, [argument.name]: word } : options;
     const parsed = schema.safeParse(rest);
     if (!parsed.success)
-      throw new UserError('cli.option', `${name}: ${describeIssue(parsed.error.issues[0]!)}; see clinfuse ${name} --help`);
+      throw new UserError('cli.option', `${name}: ${describeIssue(parsed.error.issues[0]!, argument?.name)}; see clinfuse ${name} --help`);
     const result = await run(parsed.data, createContext({ json: json === true, quiet: quiet === true }));
     process.stdout.write(json ? `${JSON.stringify(result.json)}\n` : `${result.text}\n`);
   });
@@ -55,7 +55,8 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
 }
 
 /** The first thing wrong with an option, in words: `--seed: expected number, received text`. */
-function describeIssue(issue: { readonly path: readonly PropertyKey[]; readonly message: string }): string {
+function describeIssue(issue: { readonly path: readonly PropertyKey[]; readonly message: string }, argument?: string): string {
+  if (argument !== undefined && issue.path[0] === argument) return `<${argument}>: ${issue.message}`;
   const option = issue.path
     .map(String)
     .join('.')

@@ -1,0 +1,88 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { UserError } from '../../base/errors.ts';
+import { type Progress, silent } from '../../base/progress.ts';
+import { openModel } from '../../models/folder.ts';
+import { ggufFile } from '../../models/open-tokenizer.ts';
+import { ggufTokenizerFiles } from '../../models/tokenizer-files.ts';
+import { quantisable, type WeightToWrite, writeModelFolder } from '../../models/write-folder.ts';
+import { storedBytes } from './memory.ts';
+
+export type RewriteOptions = {
+  /** Model folder or GGUF file. */
+  readonly model: string;
+  readonly out: string;
+  /** Of the weights; `nf4`: of the linear layers, the rest stays as precise as it was. */
+  readonly format?: 'f32' | 'f16' | 'bf16' | 'nf4' | undefined;
+  readonly maxShardBytes?: number | undefined;
+  readonly progress?: Progress;
+};
+
+export type RewriteResult = {
+  readonly out: string;
+  readonly tensors: number;
+  /** Of the weights, as they were and as they are. */
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Whether a tokenizer went along. */
+  readonly tokenizer: boolean;
+};
+
+/**
+ * Writes a model again as a Hugging Face folder, a tensor at a time: a GGUF file spelt out, a folder in another precision, or its linear
+ * layers in NF4 as bitsandbytes saves them. The tokenizer goes along. Without a format each weight keeps the precision it has, and a
+ * GGUF file's blocks, which no half holds exactly, become float32.
+ *
+ * @throws UserError as `openModel` and `writeModelFolder`; `model.quantised` for a model that is NF4 already
+ */
+export async function rewriteModel({ model: path, out, format, maxShardBytes, progress = silent }: RewriteOptions): Promise<RewriteResult> {
+  const model = await openModel(path);
+  try {
+    const { config, tensors } = model;
+    const isNf4 = [...tensors.values()].some(({ type }) => type === 'U8');
+    if (isNf4 && format === 'nf4') {
+      throw new UserError('model.quantised', `quantize: is nf4 already: ${path}; name a model in full precision or a GGUF file`);
+    }
+    const step = progress.step('tensors', { total: tensors.size, unit: 'tensors' });
+    const weights = [...tensors].map(
+      ([name, { shape, type }]): WeightToWrite => ({
+        name,
+        shape,
+        format: formatOf({ name, type, wanted: format }),
+        read: async () => {
+          const stored = await model.read(name);
+          step.advance(1);
+          return stored;
+        },
+      }),
+    );
+    const gguf = ggufFile(path);
+    const files = gguf === undefined ? {} : ggufTokenizerFiles(gguf);
+    await writeModelFolder(out, {
+      config,
+      weights,
+      files,
+      ...(gguf === undefined ? { copyFrom: path } : {}),
+      ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+    });
+    step.finish();
+    return {
+      out,
+      tensors: tensors.size,
+      bytesBefore: [...tensors.values()].reduce((sum, entry) => sum + storedBytes(entry), 0),
+      bytesAfter: readdirSync(out)
+        .filter((name) => name.endsWith('.safetensors'))
+        .reduce((sum, name) => sum + statSync(join(out, name)).size, 0),
+      tokenizer: existsSync(join(out, 'tokenizer.json')),
+    };
+  } finally {
+    await model.close();
+  }
+}
+
+function formatOf({ name, type, wanted }: { readonly name: string; readonly type: string; readonly wanted: RewriteOptions['format'] }) {
+  const kept = type === 'F16' ? 'f16' : type === 'BF16' ? 'bf16' : 'f32';
+  if (wanted === 'nf4') return quantisable(name) ? 'nf4' : kept;
+  return wanted ?? kept;
+}
