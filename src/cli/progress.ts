@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress';
 
 import type { Progress, Step } from '../base/progress.ts';
-import { duration, thousands } from '../base/text.ts';
+import { bytesText, duration, thousands } from '../base/text.ts';
 
 /** Progress for people: a bar with rate and time left on a terminal; elsewhere one line per 10 %, so that logs stay short. */
 export function drawnProgress(out: NodeJS.WriteStream): Progress {
@@ -26,7 +26,7 @@ function bar(out: NodeJS.WriteStream, name: string, total: number | undefined, u
       const left = rate > 0 ? duration((parameters.total - parameters.value) / rate) : '?';
       const filled = Math.round(share * 24);
       const percent = String(Math.floor(share * 100)).padStart(3);
-      return `${name.padEnd(28)} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${percent} %  ${perSecond(rate)} ${unit}/s  ${left} left${said}`;
+      return `${name.padEnd(28)} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${percent} %  ${perSecond(rate, unit)}  ${left} left${said}`;
     },
   });
   drawn.start(total ?? 1, 0);
@@ -42,9 +42,10 @@ function bar(out: NodeJS.WriteStream, name: string, total: number | undefined, u
   };
 }
 
-/** Slow work keeps two digits: 0.83, 4.2, 17, 1,234. */
-function perSecond(rate: number): string {
-  return rate < 1 ? rate.toFixed(2) : rate < 10 ? rate.toFixed(1) : thousands(Math.round(rate));
+/** Slow work keeps two digits: 0.83, 4.2, 17, 1,234; bytes are told in MB. */
+function perSecond(rate: number, unit: string): string {
+  if (unit === 'bytes') return `${bytesText(rate)}/s`;
+  return `${rate < 1 ? rate.toFixed(2) : rate < 10 ? rate.toFixed(1) : thousands(Math.round(rate))} ${unit}/s`;
 }
 
 /** A step that ends this soon needs no lines on the way. */
@@ -65,7 +66,7 @@ function lines(out: NodeJS.WriteStream, name: string, total: number | undefined,
       if (seconds < quietSeconds) return;
       const rate = done / Math.max(seconds, 1e-3);
       out.write(
-        `${name}: ${reached * 10} %, ${perSecond(rate)} ${unit}/s, ${duration((total - done) / rate)} left${note === undefined ? '' : `, ${note}`}\n`,
+        `${name}: ${reached * 10} %, ${perSecond(rate, unit)}, ${duration((total - done) / rate)} left${note === undefined ? '' : `, ${note}`}\n`,
       );
     },
     finish: () => void out.write(`${name}: ${duration((performance.now() - start) / 1000)}\n`),

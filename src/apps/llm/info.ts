@@ -8,7 +8,7 @@ import type { ModelConfig, Rope } from '../../models/config.ts';
 import { openModel } from '../../models/folder.ts';
 import { openTokenizer } from '../../models/open-tokenizer.ts';
 import { openSafetensors } from '../../models/safetensors.ts';
-import { inferenceBytes, isLinear, loraBytes, loraParameters, storedBytes } from './memory.ts';
+import { inferenceBytes, loraBytes, loraParameters, type ModelOutline, storedBytes } from './memory.ts';
 
 /** What is known of a model before a weight is read. */
 export type ModelInfo = {
@@ -100,7 +100,7 @@ export async function info(path: string): Promise<ModelInfo | AdapterInfo> {
     storage: storageOf([...tensors.values()]),
     tokenizer: tokenizerInfo(path),
     memory: memoryNeeds({ config, tensors }),
-    loraParameters: loraParameters({ config, tensors }, rank),
+    loraParameters: loraParameters(config, rank),
   };
 }
 
@@ -156,26 +156,21 @@ function tokenizerInfo(path: string): ModelInfo['tokenizer'] {
 const rank = 16;
 
 /** Common settings; longer texts than the model's context are not among them. */
-function memoryNeeds(model: Parameters<typeof inferenceBytes>[0]): readonly MemoryNeed[] {
+function memoryNeeds(model: ModelOutline): readonly MemoryNeed[] {
   const context = model.config.contextLength;
   const lengths = [512, 2048].filter((tokens) => tokens <= context);
   const used = lengths.length === 0 ? [context] : lengths;
   const longest = used.at(-1)!;
-  const isSmall = [...model.tensors].some(([name, { type }]) => isLinear(name) && !['F32', 'F16', 'BF16'].includes(type));
+  const projections = [...model.tensors].filter(([name]) => /_proj\.weight$/.test(name));
+  const isPacked = projections.some(([, { type }]) => !['F32', 'F16', 'BF16'].includes(type));
+  const lora = (tokens: number, policy: 'stored' | 'nf4'): MemoryNeed => ({
+    use: `to train ${policy === 'nf4' ? 'QLoRA (nf4)' : 'LoRA'} of rank ${rank} on rows of ${thousands(tokens)} tokens, one at a time`,
+    bytes: loraBytes(model, { rank, rows: 1, tokens, policy }),
+  });
   return [
     { use: `to generate, ${thousands(longest)} tokens in all`, bytes: inferenceBytes(model, { tokens: longest }) },
-    ...used.map((tokens) => ({
-      use: `to train LoRA rank ${rank}, 1 x ${thousands(tokens)} tokens`,
-      bytes: loraBytes(model, { rank, rows: 1, tokens }),
-    })),
-    ...(isSmall
-      ? []
-      : [
-          {
-            use: `to train QLoRA (nf4) rank ${rank}, 1 x ${thousands(longest)} tokens`,
-            bytes: loraBytes(model, { rank, rows: 1, tokens: longest, isNf4: true }),
-          },
-        ]),
+    ...used.map((tokens) => lora(tokens, 'stored')),
+    ...(isPacked ? [] : [lora(longest, 'nf4')]),
   ];
 }
 

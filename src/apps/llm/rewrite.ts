@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { type Progress, silent } from '../../base/progress.ts';
 import { openModel } from '../../models/folder.ts';
+import { ggufMetadata } from '../../models/gguf.ts';
 import { ggufFile } from '../../models/open-tokenizer.ts';
-import { ggufTokenizerFiles } from '../../models/tokenizer-files.ts';
+import { tokenizerFiles } from '../../models/tokenizer-gguf.ts';
 import { quantisable, type WeightToWrite, writeModelFolder } from '../../models/write-folder.ts';
 import { storedBytes } from './memory.ts';
 
@@ -58,7 +59,7 @@ export async function rewriteModel({ model: path, out, format, maxShardBytes, pr
       }),
     );
     const gguf = ggufFile(path);
-    const files = gguf === undefined ? {} : ggufTokenizerFiles(gguf);
+    const files = gguf === undefined ? {} : tokenizerOf(gguf);
     await writeModelFolder(out, {
       config,
       weights,
@@ -78,6 +79,16 @@ export async function rewriteModel({ model: path, out, format, maxShardBytes, pr
     };
   } finally {
     await model.close();
+  }
+}
+
+/** A model without a tokenizer is written all the same; the result says so. */
+function tokenizerOf(gguf: string): Readonly<Record<string, string>> {
+  try {
+    return tokenizerFiles(ggufMetadata(gguf));
+  } catch (cause) {
+    if (cause instanceof UserError && cause.code === 'tokenizer.missing') return {};
+    throw cause;
   }
 }
 
