@@ -27,28 +27,16 @@ describe('documents', () => {
     code
       .replaceAll('\\\n', ' ')
       .split('\n')
-<<<<<<< HEAD
-      .filter((line) => /\bclinfuse( --)? (er |link |doctor\b)/.test(line))
-=======
-      .filter((line) => /\bclinfuse( --)? (er|link|llm) /.test(line))
->>>>>>> 942a217 (Models to and from the Hugging Face Hub: resumed, checked, whole or absent, private unless told)
+      .filter((line) => /\bclinfuse( --)? (er |link |llm |doctor\b)/.test(line))
       .map((line) => ({ path, line: line.replace(/#.*/, '').trim() })),
   );
 
   test.each(commands)('$path: $line exists, with these options', ({ line }) => {
-<<<<<<< HEAD
-    const [name, ...words] = line.replace(/^.*?\bclinfuse( --)? (?=er |link |doctor\b)/, '').split(/\s+/);
+    const [name, ...words] = line.replace(/^.*?\bclinfuse( --)? (?=er |link |llm |doctor\b)/, '').split(/\s+/);
     const area = program().commands.find((one) => one.name() === name)!;
     // A verb that stands alone has no area.
     const verb = area.commands.length === 0 ? area : area.commands.find((one) => one.name() === words[0]);
     expect(verb?.name()).toBe(area.commands.length === 0 ? name : words[0]);
-=======
-    const [area, ...words] = line.replace(/^.*?\bclinfuse( --)? (?=er |link |llm )/, '').split(/\s+/);
-    const verb = program()
-      .commands.find((one) => one.name() === area)!
-      .commands.find((one) => one.name() === words[0]);
-    expect(verb?.name()).toBe(words[0]);
->>>>>>> 942a217 (Models to and from the Hugging Face Hub: resumed, checked, whole or absent, private unless told)
     const known = [...verb!.options.map((option) => option.long), '--help'];
     expect(words.filter((word) => word.startsWith('--')).filter((flag) => !known.includes(flag))).toEqual([]);
   });

@@ -16,7 +16,9 @@ export type HubServer = {
   readonly fail: (pattern: RegExp, ...faults: readonly Fault[]) => void;
   /** `METHOD /path` of every request, with its range. */
   readonly requests: string[];
+  /** Those that came with requests to the hub, and to the storage it sends large files to. */
   readonly tokens: Set<string | undefined>;
+  readonly storageTokens: Set<string | undefined>;
   readonly close: () => Promise<void>;
 };
 
@@ -55,6 +57,7 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
   const faults: { pattern: RegExp; left: Fault[] }[] = [];
   const requests: string[] = [];
   const tokens = new Set<string | undefined>();
+  const storageTokens = new Set<string | undefined>();
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -68,7 +71,7 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
     const said = `${request.method} ${decodeURIComponent(pathname)}`;
     requests.push(request.headers.range ? `${said} ${request.headers.range}` : said);
     const given = request.headers.authorization?.replace('Bearer ', '');
-    tokens.add(given);
+    (pathname.startsWith('/storage/') ? storageTokens : tokens).add(given);
     const fault = faults.find(({ pattern, left }) => left.length > 0 && pattern.test(requests.at(-1)!))?.left.shift();
     if (fault?.(request, response)) return;
     const json = (value: unknown, code = 200) =>
@@ -148,6 +151,7 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
     models,
     requests,
     tokens,
+    storageTokens,
     add: (name, files, isPrivate = false) => {
       const contents = new Map(Object.entries(files).map(([path, content]) => [path, Buffer.from(content as string)]));
       models.set(name, { isPrivate, commit: commitOf(name), files: contents });
