@@ -61,7 +61,8 @@ export async function logitsOf(model: LanguageModel, batch: Batch): Promise<Floa
     await head.close();
     return logits!;
   }
-  const { head, norm } = model.resident;
+  const { head: stored, norm } = model.resident;
+  const head = stored.format === 'bf16' ? { ...stored, format: 'f32' as const, data: toFloat32(stored) } : stored;
   const { logits } = causalHead(model.config, { form: formOf(head) });
   const session = await openSession(writeModel({ outputs: { logits } }), model.sessionOptions);
   const found = await session.run({ hidden, norm, ...weightTensors('lm_head', head) });
