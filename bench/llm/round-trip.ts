@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { temporaryFolder } from '../../src/base/files.ts';
 import { random } from '../../src/base/random.ts';
 import type { Adapter } from '../../src/models/adapter.ts';
-import type { AdapterSettings } from '../../src/models/adapter-settings.ts';
+import { type AdapterSettings, prefixFor } from '../../src/models/adapter-settings.ts';
 import type { Batch } from '../../src/models/batch.ts';
 import { openModel } from '../../src/models/folder.ts';
 import type { LanguageModel } from '../../src/models/language-model.ts';
@@ -33,7 +33,8 @@ type Case = {
   readonly lengths: readonly number[];
   readonly logits: string;
 };
-type Made = Omit<Case, 'labels'> & { readonly adapter: string | null; readonly kind: 'merged' | 'qlora' };
+/** What the peer wrote, and the logits it has for it. */
+type Made = Omit<Case, 'labels'>;
 
 /** Rows of the round trip; one that says so where the peer (bench/peers/setup.sh) is not installed. */
 export async function* roundTrip(): AsyncIterable<Row> {
@@ -53,11 +54,7 @@ export async function* roundTrip(): AsyncIterable<Row> {
   try {
     const made = peer<readonly Made[]>('make');
     for (const one of made) {
-      yield atMost(
-        `${one.kind === 'qlora' ? 'QLoRA adapter of PEFT on bitsandbytes' : 'model merged by PEFT'}, here: ${one.name}`,
-        await differenceHere(one),
-        must,
-      );
+      yield atMost(`${one.adapter === null ? 'model merged by' : 'adapter of'} PEFT, here: ${one.name}`, await differenceHere(one), must);
     }
     const cases = await writeCases(scratch.path, made);
     writeFileSync(join(scratch.path, 'cases.json'), JSON.stringify(cases));
@@ -140,9 +137,9 @@ async function writeCases(folder: string, made: readonly Made[]): Promise<readon
       merges: ['f32'],
     },
     ...made
-      .filter(({ kind }) => kind === 'qlora')
+      .filter(({ adapter }) => adapter !== null)
       .map(({ name, model, ids, lengths }) => ({
-        ...{ name: `QLoRA on ${name}`, base: model, settings: { ...plain, dora: name.endsWith('dora') }, merges: ['f32' as const] },
+        ...{ name: `LoRA on ${name}`, base: model, settings: { ...plain, dora: name.endsWith('dora') }, merges: ['f32' as const] },
         batch: batchOf({ ids, lengths, isClass: false }),
       })),
   ];
@@ -157,8 +154,9 @@ async function writeCases(folder: string, made: readonly Made[]): Promise<readon
   return cases;
 }
 
-async function writePlan(folder: string, { name, base: path, settings, labels, merges, batch }: Plan): Promise<readonly Case[]> {
+async function writePlan(folder: string, { name, base: path, settings: asked, labels, merges, batch }: Plan): Promise<readonly Case[]> {
   const bare = await runnable(path);
+  const settings = { ...asked, prefix: prefixFor(bare.config) };
   const adapter = disturbed(newAdapter(bare.resident, { settings, seed: 5, ...(labels !== undefined && { labels }) }));
   await bare.close();
   const place = join(folder, name.replaceAll(/\W+/g, '-'));

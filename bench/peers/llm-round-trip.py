@@ -1,6 +1,6 @@
 """The other side of bench/llm/round-trip.ts: PEFT and transformers. usage: llm-round-trip.py make|check FOLDER TINY_MODELS
 
-make   models that PEFT merged, and NF4 models of bitsandbytes with adapters that PEFT put on them; each with ids and logits (float32)
+make   models that PEFT merged; and adapters that PEFT put on NF4 models of bitsandbytes and on a multimodal model. With ids and logits
 check  loads what cases.json lists (models and adapters written by ClinFuse) and prints the largest difference of its logits from those given
 """
 import json, os, sys
@@ -9,7 +9,8 @@ import bitsandbytes
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
+from transformers import (AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig, Gemma3Config,
+                          Gemma3ForConditionalGeneration, LlamaConfig, LlamaForCausalLM)
 
 torch.set_num_threads(1)
 
@@ -26,6 +27,17 @@ def logits_of(model, ids, lengths):
         return model(input_ids=ids, attention_mask=mask).logits.float().numpy()
 
 
+def disturbed(model):
+    """As after training."""
+    with torch.no_grad():
+        for key, value in model.named_parameters():
+            if "lora_B" in key:
+                value.copy_(torch.randn(value.shape) * 0.1)
+            elif "magnitude" in key:
+                value.mul_(1 + 0.1 * torch.randn(value.shape))
+    return model
+
+
 def load(path, labels):
     if labels is None:
         return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
@@ -35,9 +47,9 @@ def load(path, labels):
 def make(folder, tiny):
     made = []
 
-    def keep(name, model, adapter, logits, ids, lengths, kind):
+    def keep(name, model, adapter, logits, ids, lengths):
         logits.astype(np.float32).tofile(f"{folder}/{name}.f32")
-        made.append({"name": name, "kind": kind, "model": model, "adapter": adapter, "ids": ids, "lengths": lengths, "logits": f"{folder}/{name}.f32"})
+        made.append({"name": name, "model": model, "adapter": adapter, "ids": ids, "lengths": lengths, "logits": f"{folder}/{name}.f32"})
 
     for name in sorted(os.listdir(tiny)):
         if not os.path.isdir(f"{tiny}/{name}"):
@@ -48,7 +60,7 @@ def make(folder, tiny):
         model = PeftModel.from_pretrained(load(f"{tiny}/{name}", labels), f"{tiny}/{name}/adapter").merge_and_unload()
         model.save_pretrained(f"{folder}/{name}-merged")
         keep(f"{name}-merged", f"{folder}/{name}-merged", None, logits_of(model, oracle["ids"], oracle["lengths"]), oracle["ids"],
-             oracle["lengths"], "merged")
+             oracle["lengths"])
 
     # bitsandbytes wants sizes that are multiples of 64.
     torch.manual_seed(3)
@@ -62,14 +74,19 @@ def make(folder, tiny):
         base = AutoModelForCausalLM.from_pretrained(f"{folder}/full", quantization_config=quantised, dtype=torch.float32, device_map="cpu")
         base.save_pretrained(f"{folder}/{name}")
         model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear", use_dora=dora))
-        with torch.no_grad():
-            for key, value in model.named_parameters():
-                if "lora_B" in key:
-                    value.copy_(torch.randn(value.shape) * 0.1)
-                elif "magnitude" in key:
-                    value.mul_(1 + 0.1 * torch.randn(value.shape))
-        model.save_pretrained(f"{folder}/{name}-adapter")
-        keep(name, f"{folder}/{name}", f"{folder}/{name}-adapter", logits_of(model, ids, [17, 17]), ids, [17, 17], "qlora")
+        disturbed(model).save_pretrained(f"{folder}/{name}-adapter")
+        keep(name, f"{folder}/{name}", f"{folder}/{name}-adapter", logits_of(model, ids, [17, 17]), ids, [17, 17])
+
+    text = dict(vocab_size=96, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+                head_dim=8, sliding_window=5, query_pre_attn_scalar=8, layer_types=["sliding_attention", "full_attention"])
+    vision = dict(hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4)
+    config = Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=95)
+    base = Gemma3ForConditionalGeneration(config)
+    base.save_pretrained(f"{folder}/multimodal")
+    model = disturbed(get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear")))
+    model.save_pretrained(f"{folder}/multimodal-adapter")
+    ids = torch.randint(3, 94, (2, 17)).tolist()
+    keep("multimodal", f"{folder}/multimodal", f"{folder}/multimodal-adapter", logits_of(model, ids, [17, 17]), ids, [17, 17])
     print(json.dumps(made))
 
 
