@@ -1,7 +1,7 @@
 // How a low-rank adapter is set up, and which linear layers that means: the rules of PEFT, so that a configuration means the same there.
 //
-//   targets      a list names layers by the end of their name (`q_proj`); a text is a pattern for the whole name; `all-linear` is every
-//                linear layer of the decoder, neither heads nor the vision part
+//   targets      a list names layers by the end of their name (`q_proj`); a text is a pattern for the whole name, or one such end;
+//                `all-linear` is every linear layer of the decoder, neither heads nor the vision part
 //   patterns     rank and alpha of single layers: the first key that matches the end of the name as a pattern counts
 //   layers       with a list of targets, only these layers
 //
@@ -14,10 +14,12 @@ import type { ModelConfig } from './config.ts';
 import { linearNames, linearSizes } from './decoder-layer.ts';
 import type { AdapterShape } from './linear.ts';
 
+/** Ends of names; or one pattern for whole names, or one end; or `all-linear`. */
+export type Targets = readonly string[] | string;
+
 export type AdapterSettings = {
   readonly task: 'CAUSAL_LM' | 'SEQ_CLS';
-  /** Ends of names; or one pattern for whole names; or `all-linear`. */
-  readonly targets: readonly string[] | string;
+  readonly targets: Targets;
   readonly exclude?: readonly string[] | string;
   readonly rank: number;
   readonly alpha: number;
@@ -68,12 +70,13 @@ export function targetModules(config: ModelConfig, settings: AdapterSettings): r
  */
 export function targetTest({ task, targets, exclude, layers, layersPattern }: AdapterSettings): (name: string) => boolean {
   const excluded = exclude === undefined ? () => false : namesTest(exclude);
-  const named = isAllLinear(targets) ? (name: string) => /\.layers\.\d+\.(self_attn|mlp)\.\w+_proj$/.test(name) : namesTest(targets);
+  const names = asNames(targets);
+  const named = isAllLinear(targets) ? (name: string) => /\.layers\.\d+\.(self_attn|mlp)\.\w+_proj$/.test(name) : namesTest(names);
   const number = layersPattern?.length
     ? layersPattern.map((pattern) => regex(pattern, ['^(?:|.*?\\.)(?:', ')\\.(\\d+)\\.']))
     : [/^.*?\.[^.]*\.(\d+)\./];
   const inLayer = (name: string): boolean => {
-    if (!layers?.length || typeof targets === 'string') return true;
+    if (!layers?.length || typeof names === 'string') return true;
     const found = number.map((pattern) => pattern.exec(name)?.[1]).find((digits) => digits !== undefined);
     return found !== undefined && layers.includes(Number(found));
   };
@@ -90,8 +93,10 @@ export function shapeFor(settings: AdapterSettings, name: string): AdapterShape 
   return { rank, scale: alpha / (rsLora ? Math.sqrt(rank) : rank), dropout, dora };
 }
 
-export const isAllLinear = (targets: readonly string[] | string): boolean =>
-  typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
+export const isAllLinear = (targets: Targets): boolean => typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
+
+/** A text without any sign of a pattern is a name: as a pattern for the whole name PEFT would find nothing by it. */
+export const asNames = (targets: Targets): Targets => (typeof targets === 'string' && /^[\w.]+$/.test(targets) ? [targets] : targets);
 
 function namesTest(names: readonly string[] | string): (name: string) => boolean {
   if (typeof names === 'string') {

@@ -6,7 +6,7 @@
 import { UserError } from '../base/errors.ts';
 import { random } from '../base/random.ts';
 import type { Adapter, AdapterModule, SavedTensor } from './adapter.ts';
-import { type AdapterSettings, isAllLinear, type TargetModule, targetModules } from './adapter-settings.ts';
+import { type AdapterSettings, asNames, isAllLinear, type TargetModule, targetModules } from './adapter-settings.ts';
 import type { ModelConfig } from './config.ts';
 import { type LinearName, linearNames } from './decoder-layer.ts';
 import { sizeOf, toFloat32 } from './expand.ts';
@@ -62,12 +62,13 @@ function plannedModules(config: ModelConfig, settings: AdapterSettings): readonl
   if (!(alpha > 0)) throw invalid('alpha', alpha, 'a number above 0');
   if (!(dropout >= 0 && dropout < 1)) throw invalid('dropout', dropout, 'a share from 0, below 1');
   const modules = targetModules(config, settings);
-  const wanted = typeof targets === 'string' ? [] : targets;
+  const names = asNames(targets);
+  const wanted = typeof names === 'string' ? [] : names;
   const idle = wanted.find((target) => targetModules(config, { ...settings, targets: [target] }).length === 0);
   if (idle !== undefined || modules.length === 0) {
-    const names = linearNames.map((name) => name.slice(name.indexOf('.') + 1)).join(', ');
+    const known = linearNames.map((name) => name.slice(name.indexOf('.') + 1)).join(', ');
     const shown = idle ?? (isAllLinear(targets) ? 'all-linear' : String(targets));
-    throw new UserError('lora.no-target', `lora: target names no linear layer: ${shown}; layers: ${names}, or all-linear`);
+    throw new UserError('lora.no-target', `lora: target names no linear layer: ${shown}; layers: ${known}, or all-linear`);
   }
   return modules;
 }

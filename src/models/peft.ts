@@ -14,10 +14,12 @@ import { writeFolder, writeJson, writeText } from '../base/files.ts';
 import type { Adapter, AdapterModule, SavedTensor } from './adapter.ts';
 import {
   type AdapterSettings,
+  asNames,
   type DecoderPrefix,
   decoderPrefixes,
   isAllLinear,
   outerName,
+  type Targets,
   targetModules,
   targetTest,
 } from './adapter-settings.ts';
@@ -156,8 +158,8 @@ export function adapterConfig(settings: AdapterSettings): Record<string, unknown
 }
 
 /** In a multimodal model the ends of names are found in the vision part too: there a pattern says which are meant. */
-function targetsFor(targets: readonly string[] | string, prefix: DecoderPrefix): readonly string[] | string {
-  const ends = isAllLinear(targets) ? linearNames.map((name) => name.slice(name.indexOf('.') + 1)).sort() : targets;
+function targetsFor(targets: Targets, prefix: DecoderPrefix): Targets {
+  const ends = isAllLinear(targets) ? linearNames.map((name) => name.slice(name.indexOf('.') + 1)).sort() : asNames(targets);
   if (typeof ends === 'string' || prefix === 'model') return ends;
   const escaped = ends.map((end) => end.replaceAll('.', '\\.'));
   return `(.*\\.)?${prefix.replaceAll('.', '\\.')}\\.layers\\.(.*\\.)?(${escaped.join('|')})`;

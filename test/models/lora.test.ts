@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { type AdapterSettings, outerName, targetModules } from '../../src/models/adapter-settings.ts';
 import { toFloat32 } from '../../src/models/expand.ts';
 import { countParameters, newAdapter } from '../../src/models/lora.ts';
+import { adapterConfig } from '../../src/models/peft.ts';
 import { readConfig } from '../../src/models/read-config.ts';
 import { storageOf } from '../../src/models/storage.ts';
 import { largestDifference, logitsOf, runnable, tinyBatch, tinyFolder } from './tiny-models.ts';
@@ -124,7 +125,7 @@ describe('a new adapter', () => {
   test.each<[string, Partial<AdapterSettings>, string]>([
     ['no such layer', { targets: ['q_proj', 'q_porj'] }, 'lora: target names no linear layer: q_porj; layers: q_proj, k_proj,'],
     ['a head', { targets: ['lm_head'] }, 'lora: target names no linear layer: lm_head;'],
-    ['a pattern that fits nothing', { targets: 'q_proj' }, 'lora: target names no linear layer: q_proj;'],
+    ['a pattern that fits nothing', { targets: '.*q_porj' }, 'lora: target names no linear layer: .*q_porj;'],
     ['a pattern that is none', { targets: '(' }, 'adapter: pattern cannot be read: (;'],
     ['rank 0', { rank: 0 }, 'lora: rank out of range: 0; give a whole number from 1'],
     ['alpha 0', { alpha: 0 }, 'lora: alpha out of range: 0; give a number above 0'],
@@ -132,6 +133,13 @@ describe('a new adapter', () => {
     ['a classifier of one class', { task: 'SEQ_CLS' }, 'lora: labels out of range: 1; give at least two classes'],
   ])('is refused for %s', (_, wrong, message) => {
     expect(() => countParameters(small, { settings: { ...settings, ...wrong }, labels: 1 })).toThrow(message);
+  });
+
+  test('takes a single name for a list of one', () => {
+    const found = (targets: AdapterSettings['targets']) => targetModules(small, { ...settings, targets });
+    expect(found('mlp.up_proj')).toEqual(found(['mlp.up_proj']));
+    expect(found('mlp.up_proj')).toHaveLength(3);
+    expect(adapterConfig({ ...settings, targets: 'q_proj' })['target_modules']).toEqual(['q_proj']);
   });
 
   test('goes by the names of the class of transformers that holds it', () => {

@@ -4,7 +4,11 @@ import { join, resolve } from 'node:path';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
+import { noAdapter } from '../../src/models/adapter.ts';
+import type { AdapterSettings } from '../../src/models/adapter-settings.ts';
+import type { Batch } from '../../src/models/batch.ts';
 import { openModel } from '../../src/models/folder.ts';
+import { newAdapter } from '../../src/models/lora.ts';
 import { type Merge, mergeModel } from '../../src/models/merge.ts';
 import { readAdapter } from '../../src/models/peft.ts';
 import { storageOf } from '../../src/models/storage.ts';
@@ -118,6 +122,45 @@ describe('an adapter trained on quantised weights', () => {
       largestDifference(await logitsOf(merged, tinyBatch('gemma3-class')), await logitsOf(apart, tinyBatch('gemma3-class'))),
     ).toBeLessThan(1e-5);
     await Promise.all([merged.close(), apart.close()]);
+  });
+});
+
+describe('a GGUF base', () => {
+  const gguf = resolve(import.meta.dirname, '..', 'oracle', 'llm', 'formats', 'gguf-llama.gguf');
+
+  test('becomes a folder, its blocks spelled out, with or without an adapter', async () => {
+    const bare = await runnable(gguf);
+    const settings: AdapterSettings = {
+      ...{ task: 'CAUSAL_LM', targets: 'all-linear', prefix: 'model', rank: 2, alpha: 4, dropout: 0, rsLora: true, dora: true },
+    };
+    const fresh = newAdapter(bare.resident, { settings, seed: 2 });
+    const modules = new Map(
+      [...fresh.modules].map(([name, module]) => [name, { ...module, b: module.b.map((_, i) => ((i % 7) - 3) / 20) }]),
+    );
+    const batch: Batch = {
+      kind: 'causal',
+      rows: 1,
+      tokens: 6,
+      ids: Int32Array.of(1, 5, 3, 9, 2, 7),
+      lengths: Int32Array.of(6),
+      targets: new Int32Array(6),
+    };
+    const base = await openModel(gguf);
+    for (const adapter of [noAdapter, { ...fresh, modules }]) {
+      const folder = mkdtempSync(join(scratch, 'gguf-'));
+      const files = { 'tokenizer.json': '{}' };
+      const onto = await mergeModel(folder, { base, adapter, format: 'f32', files });
+      expect(onto).toMatch(
+        adapter === noAdapter
+          ? /^the weights are the base's quantised weights \(/
+          : /^the adapter was merged onto the base's quantised weights \(/,
+      );
+      const [merged, apart] = [await runnable(folder), await runnable(gguf, { adapter })];
+      expect(largestDifference(await logitsOf(merged, batch), await logitsOf(apart, batch))).toBeLessThan(1e-5);
+      expect(readFileSync(join(folder, 'tokenizer.json'), 'utf8')).toBe('{}');
+      await Promise.all([merged.close(), apart.close()]);
+    }
+    await Promise.all([base.close(), bare.close()]);
   });
 });
 
