@@ -2,6 +2,7 @@ import { Command } from 'commander';
 
 import { convertCommand } from './llm/convert.ts';
 import { infoCommand } from './llm/info.ts';
+import { mergeCommand } from './llm/merge.ts';
 import { pullCommand } from './llm/pull.ts';
 import { pushCommand } from './llm/push.ts';
 import { quantizeCommand } from './llm/quantize.ts';
@@ -9,6 +10,7 @@ import { quantizeCommand } from './llm/quantize.ts';
 /** Language models: open, run, fine-tune, merge, rewrite, share. */
 export function llmCommand(): Command {
   const area = new Command('llm').description('Language models: open, run, fine-tune, merge, rewrite, share');
-  for (const one of [infoCommand(), convertCommand(), quantizeCommand(), pullCommand(), pushCommand()]) area.addCommand(one);
+  for (const one of [infoCommand(), mergeCommand(), quantizeCommand(), convertCommand(), pullCommand(), pushCommand()])
+    area.addCommand(one);
   return area;
 }

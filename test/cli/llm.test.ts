@@ -125,6 +125,34 @@ describe('llm convert and quantize', () => {
   });
 });
 
+describe('llm merge', () => {
+  test('base and adapter become one model, and the output says onto which weights', async () => {
+    const words = ['merge', '--model', tiny('llama'), '--adapter', join(tiny('llama'), 'adapter'), '--out', 'out', '--quiet'];
+    const { status, stdout } = llm(words);
+    expect({ status, stdout }).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(
+        /^\d+ linear layers merged, f32: out\nWhich weights: the adapter was merged onto the base's own weights \(F32\)\n/,
+      ),
+    });
+    const [before, after] = [await weightsOf(tiny('llama')), await weightsOf(at('out'))];
+    const name = 'model.layers.0.self_attn.q_proj.weight';
+    expect(after.get(name)).not.toEqual(before.get(name));
+    expect(after.get('model.embed_tokens.weight')).toEqual(before.get('model.embed_tokens.weight'));
+  });
+
+  test('an adapter that says it was trained on nf4 goes onto nf4, unless told otherwise', () => {
+    cpSync(join(tiny('llama'), 'adapter'), at('adapter'), { recursive: true });
+    writeFileSync(at('adapter/clinfuse.json'), '{"trainedOn": "nf4"}');
+    const merge = (...more: string[]) =>
+      JSON.parse(
+        llm(['merge', '--model', tiny('llama'), '--adapter', 'adapter', '--out', 'out', '--json', '--quiet', ...more]).stdout,
+      ) as object;
+    expect(merge()).toMatchObject({ onto: expect.stringMatching(/linear layers as nf4, spelled out/) });
+    expect(merge('--onto', 'base', '--dtype', 'bf16')).toMatchObject({ format: 'bf16', onto: expect.stringMatching(/base's own weights/) });
+  });
+});
+
 /** A header for tensors of no bytes at all, as GGUF writes it. */
 function gguf(type: number): Buffer {
   const text = (value: string) => Buffer.concat([number(value.length, 8), Buffer.from(value)]);

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import { type Progress, silent } from '../../base/progress.ts';
+import { toFloat32 } from '../../models/expand.ts';
 import { openModel } from '../../models/folder.ts';
 import { ggufMetadata } from '../../models/gguf.ts';
 import { ggufFile } from '../../models/open-tokenizer.ts';
+import type { StoredTensor } from '../../models/stored-tensor.ts';
 import { tokenizerFiles } from '../../models/tokenizer-gguf.ts';
 import { quantisable, type WeightToWrite, writeModelFolder } from '../../models/write-folder.ts';
 import { storedBytes } from './memory.ts';
@@ -16,6 +18,8 @@ export type RewriteOptions = {
   readonly out: string;
   /** Of the weights; `nf4`: of the linear layers, the rest stays as precise as it was. */
   readonly format?: 'f32' | 'f16' | 'bf16' | 'nf4' | undefined;
+  /** With `nf4`: of what is not quantised. */
+  readonly rest?: 'f32' | 'f16' | 'bf16' | undefined;
   readonly maxShardBytes?: number | undefined;
   readonly progress?: Progress;
 };
@@ -37,7 +41,14 @@ export type RewriteResult = {
  *
  * @throws UserError as `openModel` and `writeModelFolder`; `model.quantised` for a model that is NF4 already
  */
-export async function rewriteModel({ model: path, out, format, maxShardBytes, progress = silent }: RewriteOptions): Promise<RewriteResult> {
+export async function rewriteModel({
+  model: path,
+  out,
+  format,
+  rest,
+  maxShardBytes,
+  progress = silent,
+}: RewriteOptions): Promise<RewriteResult> {
   const model = await openModel(path);
   try {
     const { config, tensors } = model;
@@ -50,21 +61,20 @@ export async function rewriteModel({ model: path, out, format, maxShardBytes, pr
       ([name, { shape, type }]): WeightToWrite => ({
         name,
         shape,
-        format: formatOf({ name, type, wanted: format }),
+        format: formatOf({ name, type, format, rest }),
         read: async () => {
           const stored = await model.read(name);
           step.advance(1);
+          if (format === 'f16') refuseTooLarge(name, stored);
           return stored;
         },
       }),
     );
-    const gguf = ggufFile(path);
-    const files = gguf === undefined ? {} : tokenizerOf(gguf);
     await writeModelFolder(out, {
       config,
       weights,
-      files,
-      ...(gguf === undefined ? { copyFrom: path } : {}),
+      files: tokenizerOf(path),
+      ...(ggufFile(path) === undefined ? { copyFrom: path } : {}),
       ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
     });
     step.finish();
@@ -82,8 +92,10 @@ export async function rewriteModel({ model: path, out, format, maxShardBytes, pr
   }
 }
 
-/** A model without a tokenizer is written all the same; the result says so. */
-function tokenizerOf(gguf: string): Readonly<Record<string, string>> {
+/** The tokenizer's files that a GGUF file stands for; none where a folder's own are to be copied, and none where there are none. */
+export function tokenizerOf(path: string): Readonly<Record<string, string>> {
+  const gguf = ggufFile(path);
+  if (gguf === undefined) return {};
   try {
     return tokenizerFiles(ggufMetadata(gguf));
   } catch (cause) {
@@ -92,8 +104,19 @@ function tokenizerOf(gguf: string): Readonly<Record<string, string>> {
   }
 }
 
-function formatOf({ name, type, wanted }: { readonly name: string; readonly type: string; readonly wanted: RewriteOptions['format'] }) {
+type Wanted = Pick<RewriteOptions, 'format' | 'rest'> & { readonly name: string; readonly type: string };
+
+function formatOf({ name, type, format, rest }: Wanted): WeightToWrite['format'] {
   const kept = type === 'F16' ? 'f16' : type === 'BF16' ? 'bf16' : 'f32';
-  if (wanted === 'nf4') return quantisable(name) ? 'nf4' : kept;
-  return wanted ?? kept;
+  if (format !== 'nf4') return format ?? kept;
+  return quantisable(name) ? 'nf4' : (rest ?? kept);
+}
+
+const largestHalf = 65504;
+
+/** Half precision would make infinity of it. */
+function refuseTooLarge(name: string, stored: StoredTensor): void {
+  if (stored.format === 'f16') return;
+  const bad = toFloat32(stored).find((value) => !(Math.abs(value) <= largestHalf));
+  if (bad !== undefined) throw new UserError('model.not-finite', `convert: value does not fit f16: ${bad} in ${name}; write bf16 or f32`);
 }
