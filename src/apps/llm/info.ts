@@ -72,7 +72,7 @@ export type AdapterInfo = {
  *
  * @throws UserError as `openModel`; `adapter.unreadable`
  */
-export async function info(path: string): Promise<ModelInfo | AdapterInfo> {
+export async function modelInfo(path: string): Promise<ModelInfo | AdapterInfo> {
   const isFolder = existsSync(path) && statSync(path).isDirectory();
   if (isFolder && existsSync(join(path, 'adapter_config.json')) && !existsSync(join(path, 'config.json'))) return adapterInfo(path);
   const model = await openModel(path);

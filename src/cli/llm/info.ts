@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 
-import { type AdapterInfo, info, type ModelInfo } from '../../apps/llm/info.ts';
+import { type AdapterInfo, type ModelInfo, modelInfo } from '../../apps/llm/info.ts';
 import { bytesText, thousands } from '../../base/text.ts';
 import { verb } from '../verb.ts';
 
@@ -17,7 +17,7 @@ export function infoCommand(): Command {
     options: [],
     schema,
     run: async ({ path }) => {
-      const found = await info(path);
+      const found = await modelInfo(path);
       const rows = found.kind === 'model' ? modelRows(found) : adapterRows(found);
       const width = Math.max(...rows.map(([name]) => name.length));
       return { text: rows.map(([name, ...said]) => `${name.padEnd(width)}   ${said.join('   ')}`.trimEnd()).join('\n'), json: found };
