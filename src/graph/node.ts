@@ -98,7 +98,7 @@ export const rotate = (x: Value, { positions, cosines, sines }: { positions: Val
   one('RotaryEmbedding', [x, positions, cosines, sines], { interleaved: 0 });
 
 export const cast = (x: Value, to: DataType): Value => (x.type === to ? x : one('Cast', [x], { to: typeNumbers[to] }));
-export const reshape = (x: Value, shape: readonly number[]): Value => (sameShape(x.shape, shape) ? x : one('Reshape', [x], { shape }));
+export const reshape = (x: Value, shape: Shape): Value => (sameShape(x.shape, shape) ? x : one('Reshape', [x], { shape }));
 export const transpose = (x: Value, perm: readonly number[]): Value => one('Transpose', [x], { perm });
 export const expand = (x: Value, shape: Shape): Value => one('Expand', [x], { shape });
 export const concat = (values: readonly Value[], axis: number): Value => one('Concat', values, { axis });

@@ -6,7 +6,7 @@ import protobuf from 'protobufjs';
 
 import { type AttributeKind, type Operator, type OpName, operators, typeNumbers } from './shapes.ts';
 import { type Tensor, tensor } from './tensor.ts';
-import { fixed, type Node, type Shape, type Typed, type Value } from './value.ts';
+import type { Node, Shape, Typed, Value } from './value.ts';
 
 export type Model = {
   /** The serialised ModelProto. */
@@ -21,14 +21,17 @@ export type Model = {
  * Writes the graph behind `outputs`.
  *
  * @param given values that are to be inputs of this model, with their names
+ * @param stored values of inputs, by name, that are written into the model: the runtime lays them out anew for its products
  * @throws Error when two different inputs, or an input and another output, share a name
  */
 export function writeModel({
   outputs,
   given = new Map(),
+  stored = {},
 }: {
   readonly outputs: Readonly<Record<string, Value>>;
   readonly given?: ReadonlyMap<Value, string>;
+  readonly stored?: Readonly<Record<string, Tensor>>;
 }): Model {
   const names = new Map<Value, string>();
   const inputs = new Map<string, Typed>();
@@ -81,6 +84,7 @@ export function writeModel({
   for (const value of inOrder(Object.values(outputs), given)) {
     const name = given.get(value);
     if (name !== undefined) ask(value, name);
+    else if (value.from.kind === 'input' && stored[value.from.name]) names.set(value, store(stored[value.from.name]!));
     else if (value.from.kind === 'input') ask(value, value.from.name);
     else if (value.from.kind === 'constant') names.set(value, store(value.from.tensor));
   }
@@ -131,8 +135,9 @@ export function inOrder(outputs: readonly Value[], given: { readonly has: (value
 const nodesInOrder = (outputs: readonly Value[], given: ReadonlyMap<Value, string>): ReadonlySet<Node> =>
   new Set(inOrder(outputs, given).flatMap((value) => (value.from.kind === 'node' && !given.has(value) ? [value.from.node] : [])));
 
+/** A size that is known only when the graph runs is -1: the rest. */
 const integers = (values: number | Shape): Tensor => {
-  const list = typeof values === 'number' ? [values] : fixed(values);
+  const list = typeof values === 'number' ? [values] : values.map((dim) => (typeof dim === 'number' ? dim : -1));
   return tensor('int64', [list.length], BigInt64Array.from(list, BigInt));
 };
 

@@ -24,11 +24,15 @@ export type SessionOptions = {
 
 export type Session = {
   /**
-   * Runs the graph once. Inputs are read in place and must not change meanwhile; outputs are new memory.
+   * Runs the graph once. Inputs are read in place and must not change meanwhile; outputs are new memory, but for those named in `into`,
+   * which are written over what is given there. A cache may be an input and, as the same memory, an output.
    *
    * @throws Error naming an input that is missing or of another shape
    */
-  readonly run: (inputs: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>;
+  readonly run: (
+    inputs: Readonly<Record<string, Tensor>>,
+    into?: Readonly<Record<string, Tensor>>,
+  ) => Promise<Readonly<Record<string, Tensor>>>;
   readonly close: () => Promise<void>;
 };
 
@@ -55,9 +59,18 @@ async function runtime(): Promise<Runtime> {
 export async function openSession(model: Model, { provider = 'cpu', threads = 0 }: SessionOptions = {}): Promise<Session> {
   const session = await create(model.bytes, { provider, threads });
   const { Tensor } = await runtime();
+  type Native = InstanceType<typeof Tensor>;
+  // A float16 Tensor would wrap its words in a Float16Array where the language has one, which the runtime cannot read.
+  const native = ({ type, shape, data }: Tensor): Native =>
+    type === 'float16'
+      ? Object.assign(new Tensor('uint16', data, shape), { type })
+      : new Tensor(type as 'float32', data as Float32Array, shape);
+  /** Every output by name: where it goes, or nothing for new memory. */
+  const fetches = (into: Readonly<Record<string, Tensor>>): Record<string, Native | null> =>
+    Object.fromEntries([...model.outputs.keys()].map((name) => [name, into[name] ? native(into[name]) : null]));
   return {
-    run: async (inputs) => {
-      const feeds: Record<string, InstanceType<typeof Tensor>> = {};
+    run: async (inputs, into) => {
+      const feeds: Record<string, Native> = {};
       for (const [name, expected] of model.inputs) {
         const given = inputs[name];
         if (!given) throw new Error(`graph: input not given: ${name}`);
@@ -66,14 +79,9 @@ export async function openSession(model: Model, { provider = 'cpu', threads = 0 
             `graph: input ${name}: expected ${expected.type} ${showShape(expected.shape)}, got ${given.type} ${showShape(given.shape)}`,
           );
         }
-        const { type, shape, data } = given;
-        // A float16 Tensor would wrap its words in a Float16Array where the language has one, which the runtime cannot read.
-        feeds[name] =
-          type === 'float16'
-            ? Object.assign(new Tensor('uint16', data, shape), { type })
-            : new Tensor(type as 'float32', data as Float32Array, shape);
+        feeds[name] = native(given);
       }
-      const results = await session.run(feeds);
+      const results = await (into ? session.run(feeds, fetches(into)) : session.run(feeds));
       return Object.fromEntries(
         Object.entries(results).map(([name, { type, dims, data }]) => [
           name,

@@ -131,26 +131,45 @@ export const operators = {
       return [x!, { type: x!.type, shape: [...x!.shape.slice(0, -1), 1] }];
     },
   },
-  /** x [batch, heads, tokens, dim], positions, cosines and sines [positions, dim / 2]; turns halves, as transformers. */
+  /** x [batch, heads, tokens, dim] or [batch, tokens, heads * dim], positions [batch, tokens], cosines and sines [positions, dim / 2]; turns halves, as transformers. */
   RotaryEmbedding: {
     domain: 'com.microsoft',
     attributes: { interleaved: 'int' },
     infer: ([x, positions, cosines, sines]) => {
-      if (x!.shape.length !== 4) throw new Error(`not [batch, heads, tokens, dim]: ${showShape(x!.shape)}`);
+      const rank = x!.shape.length;
+      if (rank !== 3 && rank !== 4)
+        throw new Error(`not [batch, heads, tokens, dim] or [batch, tokens, heads * dim]: ${showShape(x!.shape)}`);
       checkType(positions!, 'int64');
-      const half = (fixed(x!.shape.slice(3))[0] as number) / 2;
-      if (cosines!.shape[1] !== half || !sameShape(cosines!.shape, sines!.shape)) {
+      const width = fixed(x!.shape.slice(-1))[0]!;
+      const dim = 2 * fixed(cosines!.shape.slice(1))[0]!;
+      if ((rank === 4 ? dim !== width : width % dim !== 0) || !sameShape(cosines!.shape, sines!.shape)) {
         throw new Error(`tables ${showShape(cosines!.shape)} and ${showShape(sines!.shape)} do not fit ${showShape(x!.shape)}`);
       }
       return [x!];
+    },
+  },
+  /**
+   * query, key, value [batch, tokens, heads * dim]; past keys and values [batch, heads, places, dim]; how many places each row has in the
+   * end, less 1 [batch], and the longest row []. Causal attention over past and new. `local_window_size` counts the query itself.
+   */
+  GroupQueryAttention: {
+    domain: 'com.microsoft',
+    attributes: { num_heads: 'int', kv_num_heads: 'int', scale: 'float', local_window_size: 'int' },
+    infer: ([query, key, , keys, values], { num_heads, kv_num_heads }) => {
+      const [, heads, , dim] = keys!.shape;
+      const [wide, narrow] = [query!, key!].map(({ shape }) => fixed(shape.slice(-1))[0]);
+      if (heads !== kv_num_heads || wide !== (num_heads as number) * (dim as number) || narrow !== (heads as number) * (dim as number)) {
+        throw new Error(`${showShape(query!.shape)} and ${showShape(key!.shape)} do not fit past ${showShape(keys!.shape)}`);
+      }
+      return [query!, keys!, values!];
     },
   },
   Cast: { attributes: { to: 'int' }, infer: ([x], { to }) => [{ type: typeOf(to as number), shape: x!.shape }] },
   Reshape: {
     attributes: { shape: 'input' },
     infer: ([x], { shape }) => {
-      const target = shape as readonly number[];
-      if (product(fixed(x!.shape)) !== product(target)) throw new Error(`${showShape(x!.shape)} does not hold ${showShape(target)}`);
+      const target = shape as Shape;
+      if (!holds(x!.shape, target)) throw new Error(`${showShape(x!.shape)} does not hold ${showShape(target)}`);
       return [{ type: x!.type, shape: target }];
     },
   },
@@ -237,6 +256,14 @@ function typeOf(number: number): DataType {
 }
 
 export const product = (sizes: readonly number[]): number => sizes.reduce((total, size) => total * size, 1);
+
+/** Whether a shape can be taken as another; of each, one size may be known only when the graph runs. */
+function holds(from: Shape, to: Shape): boolean {
+  const open = (shape: Shape) => shape.filter((dim) => typeof dim === 'string').length;
+  const known = (shape: Shape) => product(shape.filter((dim) => typeof dim === 'number'));
+  if (open(from) === 0 && open(to) === 0) return known(from) === known(to);
+  return open(from) === 1 && open(to) === 1 && (known(from) % known(to) === 0 || known(to) % known(from) === 0);
+}
 
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, i) => dim === b[i]);
 

@@ -153,7 +153,16 @@ export const gradientCases: Readonly<Record<string, GradientCase>> = {
 };
 
 /** Whole numbers, bits, comparisons and rows of tables: a gradient through them is refused. */
-export const refused: readonly OpName[] = ['Greater', 'Abs', 'Round', 'MatMulIntegerToFloat', 'Gather', 'BitwiseAnd', 'BitShift'];
+export const refused: readonly OpName[] = [
+  'Greater',
+  'Abs',
+  'Round',
+  'MatMulIntegerToFloat',
+  'GroupQueryAttention',
+  'Gather',
+  'BitwiseAnd',
+  'BitShift',
+];
 
 /** What is behind them counts as a constant. */
 export const constants: readonly OpName[] = ['Identity'];

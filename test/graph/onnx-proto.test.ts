@@ -81,6 +81,16 @@ describe('model', () => {
     expect(() => writeModel({ outputs })).toThrow(says);
   });
 
+  test('an input whose value is stored is not asked for', async () => {
+    const model = writeModel({
+      outputs: { y: graph.add(graph.input('x', 'float32', [2]), graph.input('w', 'float32', [2])) },
+      stored: { w: f32([2], [3, 4]) },
+    });
+    expect([...model.inputs.keys()]).toEqual(['x']);
+    const { y } = await runOnce(model, { x: f32([2], [1, 1]) });
+    expect(numbers(y!)).toEqual([4, 5]);
+  });
+
   test('refuses one name for an input and what is given', () => {
     const w = graph.input('w', 'float32', [2]);
     const y = graph.neg(w);

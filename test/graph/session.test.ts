@@ -76,6 +76,15 @@ describe('session', () => {
     expect(y).toEqual(f32([0, 3], []));
   });
 
+  test('an output is written over what is given for it', async () => {
+    const x = input('x', 'float32', [2]);
+    const session = await openSession(writeModel({ outputs: { y: mul(x, x) } }), { threads: 1 });
+    const y = f32([2], [0, 0]);
+    await session.run({ x: f32([2], [1, 2]) }, { y });
+    expect(numbers(y)).toEqual([1, 4]);
+    await session.close();
+  });
+
   test('a run leaves its inputs alone and gives memory of its own', async () => {
     const x = input('x', 'float32', [2]);
     const session = await openSession(writeModel({ outputs: { y: mul(x, x) } }), { threads: 1 });
