@@ -6,7 +6,7 @@
 // Weights, adapters, cosines, mask are inputs, so one compiled graph serves every layer of the model with the same storage.
 // Keys and values are not repeated for grouped queries: the queries of one key head stand under each other as [group * tokens, dim].
 
-import { add, concat, gelu, input, matMul, mul, reshape, rmsNorm, rotate, silu, softmax, transpose } from '../graph/node.ts';
+import { add, gelu, input, matMul, mul, reshape, rmsNorm, rotate, silu, softmax, transpose } from '../graph/node.ts';
 import type { Value } from '../graph/value.ts';
 import type { ModelConfig } from './config.ts';
 import { type AdapterShape, type LinearShape, linear, type Trained } from './linear.ts';
@@ -61,8 +61,6 @@ export function normSizes({ family, hiddenSize, headDim }: ModelConfig): Readonl
 export type LayerShape = {
   readonly rows: number;
   readonly tokens: number;
-  /** Generation: keys and values of earlier tokens come as inputs, and the new ones are given back. */
-  readonly hasPast?: boolean;
   readonly forms: Readonly<Record<LinearName, WeightForm>>;
   readonly adapters: Readonly<Partial<Record<LinearName, AdapterShape>>>;
 };
@@ -72,19 +70,44 @@ export type LayerGraph = {
   readonly hidden: Value;
   /** Of the same shape. */
   readonly output: Value;
-  /** The new keys and values, [tokens, rows, keyValueHeads, headDim], where the layer has a past. */
-  readonly keys: Value;
-  readonly values: Value;
   /** What is dear to compute: kept from the forward pass, the backward pass needs no large product of it again. */
   readonly kept: ReadonlyMap<string, Value>;
   /** The adapters' inputs. */
   readonly trained: Trained;
 };
 
-/** Builds the graph of one layer. */
+/** A layer within a larger graph. */
+export type LayerPlace = {
+  /** Put before the names of its weights and adapters. */
+  readonly prefix: string;
+  /** Its input, [places, hidden]. */
+  readonly hidden: Value;
+  readonly attention: Attention;
+};
+
+/** What comes between the normed input and the output projection, [places, hidden] to [places, heads * headDim]. */
+export type Attention = (x: Value, parts: LayerParts) => Value;
+
+/** What a layer is made of: its projections and norms by name, and the keeping of what is dear to compute. */
+export type LayerParts = {
+  readonly project: (name: LinearName, x: Value, residual?: Value) => Value;
+  readonly norm: (name: string, x: Value) => Value;
+  readonly keep: (name: string, value: Value) => Value;
+};
+
+/** Builds the graph of one layer, alone. */
 export function decoderLayer(config: ModelConfig, shape: LayerShape): LayerGraph {
-  const { family, hiddenSize, normEpsilon } = config;
-  const { rows, tokens, forms, adapters } = shape;
+  const hidden = input('hidden', 'float32', [shape.rows * shape.tokens, config.hiddenSize]);
+  return placedLayer(config, shape, { prefix: '', hidden, attention: causalAttention(config, shape) });
+}
+
+/** Builds a layer onto what comes before it. */
+export function placedLayer(
+  config: ModelConfig,
+  { forms, adapters }: Pick<LayerShape, 'forms' | 'adapters'>,
+  { prefix, hidden, attention }: LayerPlace,
+): LayerGraph {
+  const { family, normEpsilon } = config;
   const sizes = linearSizes(config);
   const norms = normSizes(config);
   const trained: Trained = new Map();
@@ -96,80 +119,58 @@ export function decoderLayer(config: ModelConfig, shape: LayerShape): LayerGraph
   const project = (name: LinearName, x: Value, residual?: Value): Value => {
     const [out, inner] = sizes[name];
     const adapter = adapters[name];
-    const described: LinearShape = { name, out, inner, form: forms[name], ...(adapter && { adapter }) };
+    const described: LinearShape = { name: `${prefix}${name}`, out, inner, form: forms[name], ...(adapter && { adapter }) };
     return linear(described, x, { trained, ...(residual && { residual }) });
   };
-  const norm = (name: string, x: Value): Value => rmsNorm(x, input(name, 'float32', [norms[name]!]), normEpsilon);
+  const norm = (name: string, x: Value): Value => rmsNorm(x, input(`${prefix}${name}`, 'float32', [norms[name]!]), normEpsilon);
+  const parts: LayerParts = { project, norm, keep };
 
-  const hidden = input('hidden', 'float32', [rows * tokens, hiddenSize]);
-  const attend = attention({ config, shape, project, norm, keep });
-  const normed = norm('input_layernorm', hidden);
-  const { mixed, keys, values } = attend(normed);
+  const mixed = attention(norm('input_layernorm', hidden), parts);
   if (family === 'llama') {
     const middle = keep('middle', project('self_attn.o_proj', mixed, hidden));
-    const output = project('mlp.down_proj', feedForward(config, norm('post_attention_layernorm', middle), { project, keep }), middle);
-    return { hidden, output, keys, values, kept, trained };
+    const output = project('mlp.down_proj', feedForward(config, norm('post_attention_layernorm', middle), parts), middle);
+    return { hidden, output, kept, trained };
   }
   const attended = keep('attended', project('self_attn.o_proj', mixed));
   const middle = add(hidden, norm('post_attention_layernorm', attended));
-  const fed = keep('fed', project('mlp.down_proj', feedForward(config, norm('pre_feedforward_layernorm', middle), { project, keep })));
+  const fed = keep('fed', project('mlp.down_proj', feedForward(config, norm('pre_feedforward_layernorm', middle), parts)));
   const output = add(middle, norm('post_feedforward_layernorm', fed));
-  return { hidden, output, keys, values, kept, trained };
+  return { hidden, output, kept, trained };
 }
 
-type Parts = {
-  readonly project: (name: LinearName, x: Value, residual?: Value) => Value;
-  readonly keep: (name: string, value: Value) => Value;
-};
-
-function feedForward({ activation }: ModelConfig, x: Value, { project, keep }: Parts): Value {
+function feedForward({ activation }: ModelConfig, x: Value, { project, keep }: LayerParts): Value {
   const gate = keep('gate', project('mlp.gate_proj', x));
   const up = keep('up', project('mlp.up_proj', x));
   return mul(activation === 'silu' ? silu(gate) : gelu(gate), up);
 }
 
 /**
- * Grouped-query attention. Beside the weights it takes `positions` [rows, tokens], `cosines` and `sines` [positions, headDim / 2], and
- * `mask`, added to the scores: [1 or rows, 1, tokens, past + tokens], 0 or a very negative number.
+ * Grouped-query attention of whole texts. Beside the weights it takes `positions` [rows, tokens], `cosines` and `sines`
+ * [tokens, headDim / 2], and `mask`, added to the scores: [1, 1, group * tokens, tokens], 0 or a very negative number.
  */
-function attention({
-  config,
-  shape,
-  project,
-  norm,
-  keep,
-}: Parts & { readonly config: ModelConfig; readonly shape: LayerShape; readonly norm: (name: string, x: Value) => Value }) {
-  const { heads, keyValueHeads, headDim, attentionScale, family } = config;
-  const { rows, tokens, hasPast = false } = shape;
+function causalAttention(
+  { heads, keyValueHeads, headDim, attentionScale, family }: ModelConfig,
+  { rows, tokens }: Pick<LayerShape, 'rows' | 'tokens'>,
+): Attention {
   const group = heads / keyValueHeads;
-  const table = (name: string) => input(name, 'float32', [hasPast ? 'positions' : tokens, headDim / 2]);
+  const table = (name: string) => input(name, 'float32', [tokens, headDim / 2]);
   const turn = { positions: input('positions', 'int64', [rows, tokens]), cosines: table('cosines'), sines: table('sines') };
-  const total = hasPast ? 'total' : tokens;
   // One row of scores per query: the group's queries repeat the tokens, so the mask does too.
-  const mask = input('mask', 'float32', [hasPast ? rows : 1, 1, group * tokens, total]);
+  const mask = input('mask', 'float32', [1, 1, group * tokens, tokens]);
 
   const perHead = (x: Value, count: number): Value => transpose(reshape(x, [rows, tokens, count, headDim]), [0, 2, 1, 3]);
-  // What is kept lies before the norms: from there on everything is cheap, and the norms' own backward pass starts there.
-  const turned = (x: Value, count: number, which: 'q' | 'k'): Value => {
-    if (family === 'llama') return keep(which, rotate(perHead(x, count), turn));
-    return rotate(norm(`self_attn.${which}_norm`, perHead(keep(which, x), count)), turn);
-  };
-
-  return (x: Value): { readonly mixed: Value; readonly keys: Value; readonly values: Value } => {
+  return (x, { project, norm, keep }) => {
+    // What is kept lies before the norms: from there on everything is cheap, and the norms' own backward pass starts there.
+    const turned = (of: Value, count: number, which: 'q' | 'k'): Value => {
+      if (family === 'llama') return keep(which, rotate(perHead(of, count), turn));
+      return rotate(norm(`self_attn.${which}_norm`, perHead(keep(which, of), count)), turn);
+    };
     const query = turned(project('self_attn.q_proj', x), heads, 'q');
     const key = turned(project('self_attn.k_proj', x), keyValueHeads, 'k');
     const value = perHead(keep('v', project('self_attn.v_proj', x)), keyValueHeads);
-    const [allKeys, allValues] = hasPast ? [withPast('keys', key), withPast('values', value)] : [key, value];
     const grouped = reshape(query, [rows, keyValueHeads, group * tokens, headDim]);
-    const scores = add(matMul(grouped, allKeys, { transB: true, alpha: attentionScale }), mask);
-    const read = reshape(matMul(softmax(scores), allValues), [rows, heads, tokens, headDim]);
-    const mixed = keep('mixed', reshape(transpose(read, [0, 2, 1, 3]), [rows * tokens, heads * headDim]));
-    return { mixed, keys: transpose(key, [2, 0, 1, 3]), values: transpose(value, [2, 0, 1, 3]) };
+    const scores = add(matMul(grouped, key, { transB: true, alpha: attentionScale }), mask);
+    const read = reshape(matMul(softmax(scores), value), [rows, heads, tokens, headDim]);
+    return keep('mixed', reshape(transpose(read, [0, 2, 1, 3]), [rows * tokens, heads * headDim]));
   };
-
-  /** The past lies token by token, [past, rows, heads, dim], so that a longer cache begins with the shorter one's bytes. */
-  function withPast(name: string, fresh: Value): Value {
-    const past = input(`past.${name}`, 'float32', ['past', rows, keyValueHeads, headDim]);
-    return concat([transpose(past, [1, 2, 0, 3]), fresh], 2);
-  }
 }

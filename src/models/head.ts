@@ -25,6 +25,10 @@ function finalNorm({ hiddenSize, normEpsilon }: ModelConfig): { readonly hidden:
   return { hidden, normed: rmsNorm(hidden, input('norm', 'float32', [hiddenSize]), normEpsilon) };
 }
 
+/** Scores of the vocabulary alone, [rows, vocabulary], for generation. */
+export const logitsHead = (config: ModelConfig, form: WeightForm): Value =>
+  weight('lm_head', form, [config.vocabSize, config.hiddenSize]).times(finalNorm(config).normed);
+
 /**
  * Next-token prediction. Inputs beside the weights: `chosen` [rows, hidden], the vocabulary's rows of the targets, and `weights` [rows, 1].
  *

@@ -90,7 +90,7 @@ export function layerInputs(
 }
 
 /** The adapter's matrices of layer `i`, by the names its graph gives them. */
-function adapterTensors({ modules }: Adapter, i: number): Record<string, Tensor> {
+export function adapterTensors({ modules }: Adapter, i: number): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = {};
   for (const name of linearNames) {
     const found = modules.get(`model.layers.${i}.${name}`);

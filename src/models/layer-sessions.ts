@@ -12,7 +12,7 @@ import { decoderLayer, type LayerShape } from './decoder-layer.ts';
 import { fastGradients } from './fast-backward.ts';
 
 export type LayerSessions = {
-  /** Gives `output`; with a past also `keys` and `values`. */
+  /** Gives `output`. */
   readonly forward: (shape: LayerShape) => Promise<Session>;
   /** Gives `output` and everything kept. */
   readonly forwardKeeping: (shape: LayerShape) => Promise<Session>;
@@ -50,8 +50,8 @@ export function layerSessions(config: ModelConfig, options: SessionOptions): Lay
   return {
     forward: (shape) =>
       compiled(`forward ${JSON.stringify(shape)}`, () => {
-        const { output, keys, values } = decoderLayer(config, shape);
-        return writeModel({ outputs: shape.hasPast ? { output, keys, values } : { output } });
+        const { output } = decoderLayer(config, shape);
+        return writeModel({ outputs: { output } });
       }),
     forwardKeeping: (shape) =>
       compiled(`keeping ${JSON.stringify(shape)}`, () => {
