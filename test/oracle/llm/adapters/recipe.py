@@ -2,6 +2,7 @@
 
 targets.json: for each case the settings, the adapted modules with their rank and scale, and how many numbers are trained and there are.
 multimodal/: an adapter on a Gemma 3 model with a vision part, every linear layer of both parts adapted.
+dropout.json, dropout.safetensors: losses and some gradients of adapters of ../models with dropout 0.3, under the masks ClinFuse draws.
 merged.safetensors: matrices of merged models, for plain and DoRA adapters of ../models, and of one cast to bfloat16 before merging.
 """
 import json, os, shutil
@@ -64,3 +65,54 @@ for name, dtype in [("llama", torch.float32), ("gemma3", torch.float32), ("llama
     for key in ["model.layers.1.self_attn.k_proj.weight", "model.layers.5.mlp.down_proj.weight"]:
         merged[f"{name}.{key}"] = state[key].contiguous()
 save_file(merged, "merged.safetensors")
+
+M = 0xFFFFFFFF
+
+
+def hash32(text):  # src/base/random.ts
+    h = 0x811C9DC5
+    for c in text:
+        h = ((h ^ ord(c)) * 0x01000193) & M
+    h = ((h ^ (h >> 16)) * 0x85EBCA6B) & M
+    h = ((h ^ (h >> 13)) * 0xC2B2AE35) & M
+    return h ^ (h >> 16)
+
+
+def mask_of(size, share, keys):  # src/models/dropout.ts: xoshiro128**, two places a draw
+    name, rotate = "\x1f".join(map(str, keys)), lambda x, k: ((x << k) | (x >> (32 - k))) & M
+    a, b, c, d = [hash32(f"{name}\x1f{part}") for part in range(4)]
+    mask = []
+    while len(mask) < size:
+        drawn = (rotate((b * 5) & M, 7) * 9) & M
+        t = (b << 9) & M
+        c ^= a; d ^= b; b ^= c; a ^= d; c ^= t; d = rotate(d, 11)
+        mask += [(drawn & 0xFFFF) >= round(share * 65536), (drawn >> 16) >= round(share * 65536)]
+    return torch.tensor(mask[:size])
+
+
+class GivenMask(torch.nn.Module):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def forward(self, x):
+        return x * mask_of(x.numel(), 0.3, [1, self.name]).view(x.shape) / 0.7 if self.training else x
+
+
+losses, gradients = {}, {}
+for name in ["llama", "gemma3"]:
+    oracle = json.load(open(f"../models/{name}/oracle.json"))
+    base = AutoModelForCausalLM.from_pretrained(f"../models/{name}", dtype=torch.float32, attn_implementation="eager")
+    model = PeftModel.from_pretrained(base, f"../models/{name}/adapter", is_trainable=True).train()
+    for key, module in model.named_modules():
+        if hasattr(module, "lora_dropout"):
+            module.lora_dropout["default"] = GivenMask(key.removeprefix("base_model.model."))
+    ids = torch.tensor(oracle["ids"])
+    mask = (torch.arange(ids.shape[1])[None] < torch.tensor(oracle["lengths"])[:, None]).long()
+    loss = model(input_ids=ids, attention_mask=mask, labels=torch.where(mask.bool(), ids, -100)).loss
+    loss.backward()
+    losses[name] = float(f"{loss.item():.8g}")
+    gradients |= {f"{name}/{k.removeprefix('base_model.model.').replace('.default', '').removesuffix('.weight')}": p.grad
+                  for k, p in model.named_parameters() if p.grad is not None and ".layers.1." in k}
+json.dump(losses, open("dropout.json", "w"))
+save_file(gradients, "dropout.safetensors")
