@@ -158,15 +158,20 @@ const isPlain = (types: string) => types.split(', ').every((type) => ['F32', 'F1
 /** NF4 is stored as bytes. */
 const named = (types: string) => types.replace(/\bU8\b/, 'NF4');
 
-const largestHalf = 65504;
+/** The bits of the first size that is too large: infinity, and in half precision what rounds to it. */
+const tooLarge = { f32: 0x7f800000, bf16: 0x7f7f8000, f16: 0x477ff000 };
 
 function refuseNotFinite(name: string, weight: StoredTensor, format: Merge['format']): void {
   if (weight.format !== 'f32') return;
-  const limit = format === 'f16' ? largestHalf : Number.MAX_VALUE;
-  const bad = weight.data.find((value) => !(Math.abs(value) <= limit));
-  if (bad === undefined) return;
-  const hint = Number.isFinite(bad) ? 'write bf16 or f32' : 'the adapter or its base is damaged';
-  throw new UserError('merge.not-finite', `merge: value does not fit ${format}: ${bad} in ${name}; ${hint}`);
+  const { data } = weight;
+  // Sizes of floats are in the order of their bits, with NaN above all.
+  const words = new Int32Array(data.buffer, data.byteOffset, data.length);
+  let largest = 0;
+  for (let i = 0; i < words.length; i++) largest = Math.max(largest, words[i]! & 0x7fffffff);
+  if (largest < tooLarge[format]) return;
+  const value = data[words.findIndex((word) => (word & 0x7fffffff) === largest)]!;
+  const hint = Number.isFinite(value) ? `write ${format === 'f16' ? 'bf16 or f32' : 'f32'}` : 'the adapter or its base is damaged';
+  throw new UserError('merge.not-finite', `merge: value does not fit ${format}: ${value} in ${name}; ${hint}`);
 }
 
 function readme({ base, format }: Merge, onto: string): string {
