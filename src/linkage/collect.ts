@@ -40,19 +40,19 @@ export function collector(comparisonCount: number, patternCount: number) {
     return wider;
   };
   return {
-    /** Keeps a pair with place k of its batch's levels. */
-    keep: (l: number, r: number, rule: number, w: number, batchLevels: readonly Uint8Array[], k: number) => {
-      if (size === room) {
-        room *= 2;
+    /** Keeps a batch's pairs. */
+    keep: (l: Int32Array, r: Int32Array, count: number, rule: number, w: Float64Array, batchLevels: readonly Uint8Array[]) => {
+      if (size + count > room) {
+        while (size + count > room) room *= 2;
         [left, right, weight, rules] = [grow(left, room), grow(right, room), grow(weight, room), grow(rules, room)];
         levels = levels.map((list) => grow(list, room));
       }
-      left[size] = l;
-      right[size] = r;
-      weight[size] = w;
-      rules[size] = rule;
-      for (let c = 0; c < comparisonCount; c++) levels[c]![size] = batchLevels[c]![k]!;
-      size++;
+      left.set(l.subarray(0, count), size);
+      right.set(r.subarray(0, count), size);
+      weight.set(w.subarray(0, count), size);
+      rules.fill(rule, size, size + count);
+      for (let c = 0; c < comparisonCount; c++) levels[c]!.set(batchLevels[c]!.subarray(0, count), size);
+      size += count;
     },
     count: (pattern: number, pairs: number) => {
       if (dense) dense[pattern]! += pairs;

@@ -17,6 +17,8 @@ import { neededJaro, settleUnlike } from './unlike.ts';
 
 /** Level of a pair that is not settled yet. */
 export const open = 255;
+/** Level of a pair that is not settled either, but known to be below the first limits. */
+export const capped = 254;
 
 /** Sets `levels[k]` of pairs k < count. */
 export type Decide = (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array) => void;
@@ -75,9 +77,10 @@ function quickly({ numbers, width, codeAt }: Rows, { quickColumn, nullLevel, exa
 }
 
 /** Limits of levels 2, 3, ... up to else, all of one Jaro measure of the quick column, falling. */
-type Ladder = { readonly kind: 'jaro' | 'jaroWinkler'; readonly limits: Float64Array };
+export type Ladder = { readonly kind: 'jaro' | 'jaroWinkler'; readonly limits: Float64Array };
 
-function ladderOf({ quickColumn, levels }: KernelComparison): Ladder | undefined {
+/** The ladder of a comparison, where it has that shape. */
+export function ladderOf({ quickColumn, levels }: KernelComparison): Ladder | undefined {
   if (quickColumn < 0) return undefined;
   const limits: number[] = [];
   let kind: Ladder['kind'] | undefined;
@@ -108,7 +111,7 @@ function climbing(
     full: (left, right, count, levels) => {
       let laidOut = -1;
       for (let k = 0; k < count; k++) {
-        if (levels[k] !== open) continue;
+        if (levels[k]! < capped) continue;
         const x = numbers[left[k]! * width + at]!;
         const y = numbers[right[k]! * width + at]!;
         if (x !== laidOut) row.layOut((laidOut = x));

@@ -18,16 +18,24 @@ export function neededJaro(kind: 'jaro' | 'jaroWinkler', limit: number, start: n
 
 const longestTabled = 40;
 
+export type Unlike = {
+  readonly kind: 'jaro' | 'jaroWinkler';
+  readonly limit: number;
+  readonly from: number;
+  readonly to: number;
+  readonly fall?: number;
+};
+
 /**
- * Sets `levels[k]` from `from` to `to` for the pairs whose values in a code column certainly stay below a similarity.
+ * Sets `levels[k]` from `from` to `to` for the pairs whose values in a code column certainly stay below a similarity, and adds `fall` to their sums.
  *
  * @param limit at least this Jaro (or Jaro-Winkler) similarity
  */
 export function settleUnlike(
   { numbers, width, signsAt }: Rows,
   column: number,
-  { kind, limit, from, to }: { readonly kind: 'jaro' | 'jaroWinkler'; readonly limit: number; readonly from: number; readonly to: number },
-): (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array) => void {
+  { kind, limit, from, to, fall = 0 }: Unlike,
+): (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array, sums?: Float64Array) => void {
   const at = signsAt[column]!;
   // Rounding may lift the true value by a last bit.
   const neededShared = (a: number, b: number, start: number) =>
@@ -37,7 +45,7 @@ export function settleUnlike(
   for (let a = 1; a <= longestTabled; a++)
     for (let b = 1; b <= longestTabled; b++)
       for (let start = 0; start <= 4; start++) tabled[(a * side + b) * 8 + start] = neededShared(a, b, start);
-  return (left, right, count, levels) => {
+  return (left, right, count, levels, sums) => {
     let [record, presenceX, repeatsX, lengthX, startX] = [-1, 0, 0, 0, 0];
     for (let k = 0; k < count; k++) {
       if (levels[k] !== from) continue;
@@ -61,16 +69,17 @@ export function settleUnlike(
           ? tabled[(lengthX * side + lengthY) * 8 + start]!
           : neededShared(lengthX, lengthY, start);
       const shareX = lengthX - bitCount(presenceX & ~presenceY);
-      if (shareX < needed) levels[k] = to;
-      else {
+      if (shareX >= needed) {
         const shareY = lengthY - bitCount(presenceY & ~presenceX);
         if (
-          shareY < needed ||
-          shareX - bitCount((repeatsX & ~repeatsY) >>> 8) < needed ||
-          shareY - bitCount((repeatsY & ~repeatsX) >>> 8) < needed
+          shareY >= needed &&
+          shareX - bitCount((repeatsX & ~repeatsY) >>> 8) >= needed &&
+          shareY - bitCount((repeatsY & ~repeatsX) >>> 8) >= needed
         )
-          levels[k] = to;
+          continue;
       }
+      levels[k] = to;
+      if (sums) sums[k]! += fall;
     }
   };
 }
