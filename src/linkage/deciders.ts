@@ -4,8 +4,8 @@
 //   2. bound   pairs whose values cannot be alike enough for any level in between are on `else`: letter signatures, no text
 //   3. full    what is still open: text is compared
 //
-// A comparison of the common shape (null, equal, then falling limits of one Jaro measure, else) has all three, written out as loops over arrays;
-// any other shape goes through kernel.ts pair by pair.
+// A comparison of the common shape (null, equal, then falling limits of one Jaro measure, else) has all three, written out as loops over arrays; one of
+// edits and differences is asked level by level (steps.ts); any other shape goes through kernel.ts pair by pair.
 //
 // Worked case: last_name, levels null, equal, jaroWinkler 0.92, 0.8, else; pair Smith/Garcia: codes differ; 1 of 5 letters shared, so
 // 0.8 is out of reach: else, without a look at the text.
@@ -13,15 +13,11 @@
 import { jaroRow, raisedByStart } from './jaro.ts';
 import { compileLevelsFrom, type KernelComparison, type KernelData, type Rows } from './kernel.ts';
 import { packRows } from './rows.ts';
+import { type Decide, open, stepsOf } from './steps.ts';
 import { neededJaro, settleUnlike } from './unlike.ts';
 
-/** Level of a pair that is not settled yet. */
-export const open = 255;
 /** Level of a pair that is not settled either, but known to be below the first limits. */
 export const capped = 254;
-
-/** Sets `levels[k]` of pairs k < count. */
-export type Decide = (left: Int32Array, right: Int32Array, count: number, levels: Uint8Array) => void;
 
 export type Decider = {
   /** Sets the level of every pair, `open` where codes alone do not say. */
@@ -40,6 +36,8 @@ export function compileDeciders(data: KernelData): readonly Decider[] {
     if (levels.length === 0) return { quick: leaveOpen, full: () => {} };
     const ladder = ladderOf(comparison);
     if (ladder) return { quick: quickly(rows, comparison), ...climbing(data, rows, comparison, ladder) };
+    const steps = stepsOf(data, rows, comparison);
+    if (steps) return { quick: quickly(rows, comparison), full: steps };
     const levelOf = compileLevelsFrom(data, c, quickColumn < 0 ? 0 : 2);
     const full: Decide = (left, right, count, found) => {
       for (let k = 0; k < count; k++) if (found[k] === open) found[k] = levelOf(left[k]!, right[k]!);

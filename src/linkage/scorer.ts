@@ -12,10 +12,11 @@
 // Cost: pairs x comparisons array reads; text measures only for pairs that survive the bound.
 
 import type { Collector } from './collect.ts';
-import { capped, compileDeciders, type Decide, type Ladder, ladderOf, open, rowsOf } from './deciders.ts';
+import { capped, compileDeciders, type Ladder, ladderOf, rowsOf } from './deciders.ts';
 import type { KernelCondition, KernelData, Rows } from './kernel.ts';
 import { batchPairs, type VisitBatch } from './pair-source.ts';
 import { type RarityShift, type RarityTable, rarityShifts, shiftOf } from './rarity.ts';
+import { type Decide, open } from './steps.ts';
 import { settleUnlike } from './unlike.ts';
 
 export type ScoreJob = {
