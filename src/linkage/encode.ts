@@ -19,6 +19,9 @@ export type Codes = { readonly codes: Int32Array; readonly valueCount: number; r
 /** The distinct values that one or more expressions take, kept in a table of the database. */
 export type Dictionary = { readonly table: string; readonly valueCount: number; readonly expressions: readonly string[] };
 
+/** What tells records apart, and what is compared. */
+type Named = Pick<LinkageSettings, 'linkType' | 'uniqueId' | 'source' | 'comparisons'>;
+
 let opened = 0;
 
 /** The records of one table, numbered, with their columns encoded on demand. A resource: it holds tables in the database. */
@@ -32,7 +35,7 @@ export class Encoder {
   private readonly encoded = new Map<string, Codes>();
   private readonly bytes = new Map<string, ByteTable>();
 
-  private constructor(db: Database, table: string, recordCount: number, settings: LinkageSettings) {
+  private constructor(db: Database, table: string, recordCount: number, settings: Named) {
     this.db = db;
     this.table = table;
     this.recordCount = recordCount;
@@ -41,16 +44,15 @@ export class Encoder {
 
   /**
    * @param kept the source's columns that are kept; all by default
-   * @throws UserError `linkage.empty`, `linkage.ids`
+   * @throws UserError `linkage.ids`
    */
-  static async open(db: Database, source: string, settings: LinkageSettings, kept?: readonly string[]): Promise<Encoder> {
+  static async open(db: Database, source: string, settings: Named, kept?: readonly string[]): Promise<Encoder> {
     const id = quote(settings.uniqueId);
-    const scope = settings.linkType === 'dedupe_only' ? id : `concat(${quote(settings.source!)}, '-__-', ${id})`;
+    const scope = recordName(settings.uniqueId, settings.linkType === 'dedupe_only' ? undefined : settings.source!);
     const [counts] = await db.rows<{ all: number; present: number; different: number }>(
       `select count(*) as "all", count(${id}) as present, count(distinct case when ${id} is not null then ${scope} end) as different from ${source}`,
     );
     const { all, present, different } = counts!;
-    if (all === 0) throw new UserError('linkage.empty', `linkage: table has no rows: ${source}; nothing to link`);
     if (present < all)
       throw new UserError(
         'linkage.ids',
@@ -168,13 +170,18 @@ export function sqlFault(sql: string, cause: unknown): UserError {
   return new UserError('linkage.sql', `linkage: sql fails: ${oneLine(sql)}: ${oneLine(why)}; mend the expression`, { cause });
 }
 
+/** How a record is named among all sources, as SQL; Splink's way where ids repeat from source to source. */
+export function recordName(id: string, source: string | undefined): string {
+  return source ? `concat(${quote(source)}, '-__-', ${quote(id)})` : quote(id);
+}
+
 /** Whole numbers that workers see without a copy. */
 export function shared(length: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(4 * length));
 }
 
 /** Expressions whose codes must mean the same because some level compares them with one another. */
-function comparedTogether({ comparisons }: LinkageSettings): ReadonlyMap<string, readonly string[]> {
+function comparedTogether({ comparisons }: Named): ReadonlyMap<string, readonly string[]> {
   const parent = new Map<string, string>();
   const find = (key: string): string => {
     const up = parent.get(key);

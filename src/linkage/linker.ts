@@ -17,6 +17,7 @@ import { decideLevels } from './sql-path.ts';
 import { type SampleSize, type TrainingPlan, type TrainingReport, trainModel, type Workshop } from './training.ts';
 import { levelRarity, levelWeights, undecidedComparisons } from './weights.ts';
 import { createPool, type Pool } from './workers.ts';
+import { writeClusters } from './write-clusters.ts';
 import { type WriteOptions, writePairs } from './write-pairs.ts';
 
 export type LinkerOptions = {
@@ -63,7 +64,10 @@ export class Linker implements AsyncDisposable {
     );
     const needed = options.columns && new Set([...settingsColumns(settings), ...options.columns].map((name) => name.toLowerCase()));
     const kept = columns.map(({ name }) => name).filter((name) => !needed || needed.has(name.toLowerCase()));
-    return new Linker(options, await Encoder.open(options.db, options.table, settings, kept));
+    const encoder = await Encoder.open(options.db, options.table, settings, kept);
+    if (encoder.recordCount > 0) return new Linker(options, encoder);
+    await encoder.close();
+    throw new UserError('linkage.empty', `linkage: table has no rows: ${options.table}; nothing to link`);
   }
 
   async close(): Promise<void> {
@@ -187,6 +191,11 @@ export class Linker implements AsyncDisposable {
   /** Writes pairs as Parquet with Splink's column names. */
   async writePairs(candidates: Candidates, file: string, options?: WriteOptions): Promise<void> {
     await writePairs(this.encoder, this.model, candidates, file, options);
+  }
+
+  /** Writes each record's cluster (a number per record) as Parquet: `cluster_id`, the name of its first record, and what names the record. */
+  async writeClusters(cluster: Int32Array, file: string): Promise<void> {
+    await writeClusters(this.encoder, this.model, cluster, file);
   }
 
   private async prepared(): Promise<KernelData> {

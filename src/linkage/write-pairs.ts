@@ -1,23 +1,13 @@
 // Scored pairs as a Parquet file, with the columns and names that Splink gives them.
-//
-// Pairs know their records by number and the encoder knows each record's values by code, so the file is written from arrays (sql/parquet-writer.ts):
-// no join, no text per pair. Columns of lists, structs and the like, which have no codes, are joined to that file by DuckDB in one more step.
 
-import { join } from 'node:path';
-
-import { temporaryFolder } from '../base/files.ts';
-import { literal, quote } from '../sql/duckdb.ts';
+import { quote } from '../sql/duckdb.ts';
 import { distinctNumbers, distinctTexts, type ParquetColumn } from '../sql/parquet-columns.ts';
-import { writeParquetColumns } from '../sql/parquet-writer.ts';
 import type { Candidates } from './candidates.ts';
 import type { Encoder } from './encode.ts';
-import { readRecordColumns } from './record-columns.ts';
+import { type RecordColumn, writeRecordTable } from './record-table.ts';
 import { type Comparison, comparisonColumns, gammasOf, type LinkageSettings } from './settings.ts';
 import { termFrequencies } from './term-frequency.ts';
 import { parameterOf, rarityOf } from './weights.ts';
-
-/** Pairs of a row group: so many that a name's bytes are seldom written twice, so few that two groups in the making take 200 MB. */
-const pairsPerGroup = 500_000;
 
 export type WriteOptions = {
   /** Names of the two id columns; `<id>_l` and `<id>_r` by default. */
@@ -25,9 +15,6 @@ export type WriteOptions = {
   /** More columns, one number per pair. */
   readonly extra?: Readonly<Record<string, Float64Array>>;
 };
-
-/** A column of the file: numbers of the pairs, or what a column of the records holds on one side. */
-type PairColumn = ParquetColumn | { readonly kind: 'record'; readonly name: string; readonly of: string; readonly side: 'left' | 'right' };
 
 /** Writes pairs sorted as given: weights, ids, then per comparison both values, gamma, frequencies and Bayes factors, then what is retained. */
 export async function writePairs(
@@ -37,44 +24,8 @@ export async function writePairs(
   file: string,
   options: WriteOptions = {},
 ): Promise<void> {
-  const planned = await planColumns(encoder, settings, candidates, options);
-  const names = planned.flatMap((column) => (column.kind === 'record' ? [column.of] : []));
-  const known = await readRecordColumns(encoder, names, settings.uniqueId);
-  const columns = planned.flatMap((column): ParquetColumn[] => {
-    if (column.kind !== 'record') return [column];
-    const { name, of, side } = column;
-    const read = known.get(of);
-    return read ? [{ kind: 'coded', name, ...read, rows: candidates[side] }] : [];
-  });
-  const rows = { rowCount: candidates.count, groupRows: pairsPerGroup };
-  if (columns.length === planned.length) return writeParquetColumns(file, { columns, ...rows });
-
-  const numbers = (['left', 'right'] as const).map(
-    (side): ParquetColumn => ({
-      kind: 'coded',
-      name: `__${side}`,
-      type: 'INTEGER',
-      values: recordNumbers(encoder),
-      rows: candidates[side],
-    }),
-  );
-  const scratch = temporaryFolder();
-  try {
-    const flat = join(scratch.path, 'flat.parquet');
-    await writeParquetColumns(flat, { columns: [...columns, ...numbers], ...rows });
-    const select = planned.map((column) =>
-      column.kind === 'record' && !known.has(column.of)
-        ? `${column.side === 'left' ? 'a' : 'b'}.${quote(column.of)} as ${quote(column.name)}`
-        : `p.${quote(column.name)}`,
-    );
-    await encoder.db.writeParquet(
-      `select ${select.join(', ')} from read_parquet(${literal(flat)}) p
-       join ${encoder.table} a on a.__row = p.__left join ${encoder.table} b on b.__row = p.__right order by p.__left, p.__right`,
-      file,
-    );
-  } finally {
-    scratch.remove();
-  }
+  const columns = await planColumns(encoder, settings, candidates, options);
+  await writeRecordTable(encoder, { columns, rowCount: candidates.count }, file);
 }
 
 /** The columns in the order of the file. */
@@ -83,20 +34,21 @@ async function planColumns(
   settings: LinkageSettings,
   candidates: Candidates,
   { idNames, extra = {} }: WriteOptions,
-): Promise<readonly PairColumn[]> {
+): Promise<readonly (ParquetColumn | RecordColumn)[]> {
   const { uniqueId, retainMatching = true, retainIntermediate = true } = settings;
   const [idLeft, idRight] = idNames ?? [`${uniqueId}_l`, `${uniqueId}_r`];
-  const { matchWeight } = candidates;
-  const columns: PairColumn[] = [
+  const { left, right, matchWeight } = candidates;
+  const id = { kind: 'record', of: quote(uniqueId), isName: true } as const;
+  const columns: (ParquetColumn | RecordColumn)[] = [
     { kind: 'doubles', name: 'match_weight', numbers: matchWeight },
     { kind: 'doubles', name: 'match_probability', numbers: matchWeight.map((weight) => 1 / (1 + 2 ** -weight)) },
-    ...(settings.linkType === 'dedupe_only' || idNames ? [] : sides(settings.source!)),
-    { kind: 'record', name: idLeft, of: uniqueId, side: 'left' },
-    { kind: 'record', name: idRight, of: uniqueId, side: 'right' },
+    ...(settings.linkType === 'dedupe_only' || idNames ? [] : sides(candidates, settings.source!)),
+    { ...id, name: idLeft, records: left },
+    { ...id, name: idRight, records: right },
   ];
   const written = new Set([uniqueId]);
   const bothSides = (name: string) => {
-    if (!written.has(name)) columns.push(...sides(name));
+    if (!written.has(name)) columns.push(...sides(candidates, name));
     written.add(name);
   };
   for (const [c, comparison] of settings.comparisons.entries()) {
@@ -120,10 +72,11 @@ async function planColumns(
   return columns;
 }
 
-function sides(of: string): PairColumn[] {
+function sides({ left, right }: Candidates, name: string): RecordColumn[] {
+  const of = quote(name);
   return [
-    { kind: 'record', name: `${of}_l`, of, side: 'left' },
-    { kind: 'record', name: `${of}_r`, of, side: 'right' },
+    { kind: 'record', name: `${name}_l`, of, records: left },
+    { kind: 'record', name: `${name}_r`, of, records: right },
   ];
 }
 
@@ -174,8 +127,4 @@ async function rarityColumn(
     numbers[p] = (2 ** rarity.log2U / Math.max(share[x] ?? 0, share[y] ?? 0, rarity.minimumU)) ** rarity.weight;
   }
   return [{ kind: 'doubles', name: `bf_tf_adj_${comparison.name}`, numbers }];
-}
-
-function recordNumbers({ recordCount }: Encoder) {
-  return distinctNumbers(Int32Array.from({ length: recordCount }, (_, record) => record));
 }

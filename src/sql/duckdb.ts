@@ -30,8 +30,8 @@ export type Column =
   | BigInt64Array
   | (string | null)[];
 
-/** Rows of a row group, in DuckDB's tables and in the Parquet files written from them. */
-export const rowGroupRows = 122_880;
+/** Rows of a row group in the Parquet files written here. */
+const rowGroupRows = 122_880;
 
 /** Rows that cross the border at once: DuckDB's vector size. */
 const chunkRows = 2048;
@@ -169,22 +169,6 @@ export class Database implements AsyncDisposable {
     } finally {
       await this.run(`set threads = ${threads}`);
     }
-  }
-
-  /**
-   * Writes a temporary table's rows, in the order they were put in, as Parquet: the same rows give the same bytes.
-   *
-   * All threads write when the table's row groups are full, as a sorted table's are: then there is one way to cut the file. Else one.
-   */
-  async writeTable(table: string, file: string): Promise<void> {
-    const isFull = await this.value<boolean>(`
-      select coalesce(bool_and(rows = ${rowGroupRows} or row_group_id = last), true)
-      from (select row_group_id, sum(count) as rows, max(row_group_id) over () as last from pragma_storage_info(${literal(table)})
-            where column_id = 0 and segment_type <> 'VALIDITY' group by row_group_id)`);
-    if (!isFull) return this.writeParquet(`from ${table}`, file);
-    // Quick settings: a twentieth more bytes for a third less time. Most values of a wide table of pairs do not repeat.
-    const options = `compression zstd, compression_level 1, dictionary_size_limit 10000, row_group_size ${rowGroupRows}`;
-    await this.run(`copy ${table} to ${literal(file)} (format parquet, ${options})`);
   }
 
   /** Column names and types of a table, view or query source. */

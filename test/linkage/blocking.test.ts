@@ -128,13 +128,7 @@ describe('blocking', () => {
 
     test('a block that explodes is refused in one line that names its value and how many share it', async () => {
       await db.run(`create or replace table people as select i as id, if(i < 3000, 'unknown', 'city ' || i) as city from range(4000) t(i)`);
-      const encoder = await Encoder.open(db, 'people', {
-        linkType: 'dedupe_only',
-        uniqueId: 'id',
-        prior: 0.1,
-        comparisons: [],
-        blockingRules: [],
-      });
+      const encoder = await Encoder.open(db, 'people', { linkType: 'dedupe_only', uniqueId: 'id', comparisons: [] });
       const rule = { on: ['city'] };
       const count = countBlocks(await buildBlocks(encoder, rule));
       await expect(guardBlocks(encoder, rule, count, 1e6)).rejects.toThrow(

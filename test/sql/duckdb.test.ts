@@ -1,15 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import { Database } from '../../src/sql/duckdb.ts';
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'clinfuse-duckdb-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
 
 test('what is appended comes back: every type, missing values, over many chunks', async () => {
   await using db = await Database.open();
@@ -40,24 +31,4 @@ test('a result is read whole by columns, and its names are there without rows', 
   const read = await db.columns<{ n: Float64Array; t: string[] }>("select i::double as n, 't' || i as t from range(5000) r(i) order by i");
   expect([read.n.length, read.n[4999], read.t[4999]]).toEqual([5000, 4999, 't4999']);
   expect(await db.columns('select 1 as one, 2 as two where false')).toEqual({ one: [], two: [] });
-});
-
-test.each([
-  ['full row groups', 'create temp table made as select i, hash(i) as h from range(400000) r(i) order by h'],
-  ['row groups that are not full', 'create temp table made as from range(100) r(i); insert into made select i from range(200000) r(i)'],
-])('a table of %s is written in its order, the same bytes by one thread and by several', async (name, sql) => {
-  const files = [];
-  for (const threads of [1, 2, 4]) {
-    await using db = await Database.open({ threads });
-    await db.run(sql);
-    const file = join(folder, `${name}-${threads}.parquet`);
-    await db.writeTable('made', file);
-    expect(
-      await db.value<number>(`select count(*) from (select file_row_number, i from read_parquet('${file}', file_row_number = true)) f
-      join (select rowid, i from made) m on m.rowid = f.file_row_number where m.i <> f.i`),
-    ).toBe(0);
-    files.push(readFileSync(file));
-  }
-  expect(files[1]!.equals(files[0]!)).toBe(true);
-  expect(files[2]!.equals(files[0]!)).toBe(true);
 });

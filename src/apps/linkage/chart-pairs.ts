@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-
 import { UserError } from '../../base/errors.ts';
 import { thousands } from '../../base/text.ts';
 import { weightHistogramChart } from '../../charts/histogram.ts';
@@ -7,9 +6,9 @@ import type { ChartSpec } from '../../charts/render.ts';
 import { thresholdChart } from '../../charts/threshold-curves.ts';
 import { type WaterfallStep, waterfallChart } from '../../charts/waterfall.ts';
 import { signed } from '../../charts/weight.ts';
+import { recordName } from '../../linkage/encode.ts';
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, quote, readingFile } from '../../sql/duckdb.ts';
-import { recordName } from './clusters.ts';
 import { evaluate } from './evaluate.ts';
 import { loadTable } from './input.ts';
 import { openStore, type StageOptions } from './session.ts';

@@ -3,9 +3,11 @@ import { writeFile } from '../../base/files.ts';
 import { nearest } from '../../base/text.ts';
 import { bestLinks } from '../../linkage/best-links.ts';
 import { connectedComponents, meanLinkage } from '../../linkage/cluster.ts';
+import { Encoder, recordName } from '../../linkage/encode.ts';
+import { writeClusters } from '../../linkage/write-clusters.ts';
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, literal, quote, readingFile } from '../../sql/duckdb.ts';
-import { recordName, sourceOfPairs, writeMembership } from './clusters.ts';
+import { sourceOfPairs } from './clusters.ts';
 import { loadTable, refuseSamePlace } from './input.ts';
 import { openStore } from './session.ts';
 
@@ -79,7 +81,15 @@ export async function cluster(options: ClusterOptions): Promise<ClusterResult> {
       : method === 'best-links'
         ? bestLinks({ count, ...links, source: origin!, ...(ties ? { ties } : {}) })
         : byMean(count, links, threshold, origin);
-  await writeFile(out, (place) => writeMembership(db, { cluster: found, numbered: 'nodes', id, source }, place));
+  const named = {
+    linkType: source ? 'link_and_dedupe' : 'dedupe_only',
+    uniqueId: id,
+    ...(source ? { source } : {}),
+    comparisons: [],
+  } as const;
+  // Records are numbered by their names here as they are there.
+  const records = await Encoder.open(db, 'nodes', named, [...new Set(keys)]);
+  await writeFile(out, (place) => writeClusters(records, named, found, place));
   const clusters = found.reduce((most, one) => Math.max(most, one + 1), 0);
   return { records: count, clusters, ...(method === 'mean' ? { unseenInside: countUnseen(found, links) } : {}) };
 }

@@ -55,7 +55,7 @@ export async function dedupe({ files, settingsFile, out, threshold, clusters, ..
   const counts = await writeFile(out, async (pairsFile) => {
     await linker.writePairs(pairs, pairsFile);
     if (clusters === undefined) return undefined;
-    return writeFile(clusters.file, (place) => writeClusters(db, linker, { pairs, threshold: clusters.threshold }, place));
+    return writeFile(clusters.file, (place) => writeClusters(linker, { pairs, threshold: clusters.threshold }, place));
   });
   return {
     records: linker.recordCount,

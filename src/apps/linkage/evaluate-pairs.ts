@@ -15,9 +15,9 @@ import {
   precisionRecallCurve,
   type ThresholdScore,
 } from '../../evaluation/thresholds.ts';
+import { recordName } from '../../linkage/encode.ts';
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, quote, readingFile } from '../../sql/duckdb.ts';
-import { recordName } from './clusters.ts';
 import { peopleTable } from './records.ts';
 
 export type PairsInput = {

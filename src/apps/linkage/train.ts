@@ -1,12 +1,13 @@
 import { UserError } from '../../base/errors.ts';
 import { writeJson } from '../../base/files.ts';
+import { recordName } from '../../linkage/encode.ts';
 import type { Labels } from '../../linkage/label-m.ts';
 import type { LinkageSettings } from '../../linkage/settings.ts';
 import { toSplinkJson } from '../../linkage/splink-json.ts';
 import type { TrainingReport } from '../../linkage/training.ts';
 import { requireColumns } from '../../sql/columns.ts';
 import { type Database, quote } from '../../sql/duckdb.ts';
-import { numberedPeople, recordName } from './clusters.ts';
+import { numberedPeople } from './clusters.ts';
 import { loadTable, readModelFile, refuseSamePlace } from './input.ts';
 import { openLinker, openStore, refuseIdle, type StageOptions } from './session.ts';
 
