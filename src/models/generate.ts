@@ -4,6 +4,7 @@
 
 import { UserError } from '../base/errors.ts';
 import { type Random, random } from '../base/random.ts';
+import { checkTexts } from './check-texts.ts';
 import type { Decoder } from './decoder.ts';
 import { type KeyValueCache, keyValueCache } from './key-value-cache.ts';
 import { candidates, drawToken, largestAt, penalizeRepetition, type Sampling } from './logits.ts';
@@ -55,7 +56,7 @@ export async function* generate(
   const { config } = decoder.model;
   const { maxNewTokens = 128, seed = 0, stopTokens = config.eosTokenIds, isOver = () => false, signal } = options;
   checkOptions(options);
-  checkPrompts(prompts, { maxNewTokens, vocabSize: config.vocabSize, contextLength: config.contextLength });
+  checkTexts(prompts, { part: 'generate', config, newTokens: maxNewTokens });
   if (prompts.length === 0 || maxNewTokens === 0) return;
 
   const rows = Math.min(options.rows ?? 8, prompts.length);
@@ -203,26 +204,4 @@ function checkOptions({ temperature = 0, topK = 0, topP = 1, repetitionPenalty =
   if (!(repetitionPenalty > 0 && Number.isFinite(repetitionPenalty))) refuse('repetition penalty', repetitionPenalty, 'above 0; 1 is none');
   if (!(Number.isInteger(maxNewTokens) && maxNewTokens >= 0)) refuse('new tokens', maxNewTokens, 'a whole number, 0 or more');
   if (!(Number.isInteger(rows) && rows >= 1)) refuse('rows', rows, 'a whole number, 1 or more');
-}
-
-function checkPrompts(
-  prompts: readonly (readonly number[])[],
-  { maxNewTokens, vocabSize, contextLength }: { readonly maxNewTokens: number; readonly vocabSize: number; readonly contextLength: number },
-): void {
-  for (const [i, { length }] of prompts.entries()) {
-    if (length === 0) throw new UserError('generate.empty', `generate: prompt without tokens: number ${i + 1}; give it a text`);
-    if (length + maxNewTokens > contextLength) {
-      throw new UserError(
-        'generate.context',
-        `generate: text longer than the context: prompt ${i + 1} has ${length} tokens, and ${maxNewTokens} new ones are asked for; the model takes ${contextLength}`,
-      );
-    }
-    const foreign = prompts[i]!.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-    if (foreign !== undefined) {
-      throw new UserError(
-        'generate.token',
-        `generate: no such token: ${foreign}; the model has ${vocabSize}; is the tokenizer another model's?`,
-      );
-    }
-  }
 }

@@ -116,12 +116,12 @@ describe('generation', () => {
     }));
 
   test.each([
-    { fault: 'an empty prompt', prompts: [[5], []], options: {}, line: 'generate: prompt without tokens: number 2; give it a text' },
+    { fault: 'an empty prompt', prompts: [[5], []], options: {}, line: 'generate: text without tokens: number 2; give it a text' },
     {
       fault: 'a text beyond the context',
       prompts: [Array.from({ length: 60 }, () => 5)],
       options: { maxNewTokens: 10 },
-      line: 'generate: text longer than the context: prompt 1 has 60 tokens, and 10 new ones are asked for; the model takes 64',
+      line: 'generate: text longer than the context: number 1 has 60 tokens, and 10 new ones are asked for; the model takes 64',
     },
     { fault: 'a token the model does not have', prompts: [[64]], options: {}, line: 'generate: no such token: 64; the model has 64' },
     {
