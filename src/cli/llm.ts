@@ -6,11 +6,12 @@ import { mergeCommand } from './llm/merge.ts';
 import { pullCommand } from './llm/pull.ts';
 import { pushCommand } from './llm/push.ts';
 import { quantizeCommand } from './llm/quantize.ts';
+import { trainCommand } from './llm/train.ts';
 
 /** Language models: open, run, fine-tune, merge, rewrite, share. */
 export function llmCommand(): Command {
   const area = new Command('llm').description('Language models: open, run, fine-tune, merge, rewrite, share');
-  for (const one of [infoCommand(), mergeCommand(), quantizeCommand(), convertCommand(), pullCommand(), pushCommand()])
+  for (const one of [infoCommand(), trainCommand(), mergeCommand(), quantizeCommand(), convertCommand(), pullCommand(), pushCommand()])
     area.addCommand(one);
   return area;
 }

@@ -6,6 +6,7 @@ import { CommanderError } from 'commander';
 
 import { UserError } from '../base/errors.ts';
 import { discardPartial } from '../base/files.ts';
+import { askToFinish } from './interrupt.ts';
 
 // What was compiled once is kept for the next run (Node 22 and later), which else spends a quarter of a second on it. Only what is
 // imported from here on.
@@ -16,11 +17,11 @@ const { program } = await import('./program.ts');
 async function main(argv: readonly string[]): Promise<number> {
   try {
     await program().parseAsync([...argv], { from: 'user' });
-    return 0;
+    return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0;
-      process.stderr.write(`clinfuse: ${error.message.replace(/^error: /, '')}; see --help\n`);
+      process.stderr.write(`clinfuse: ${error.message.replace(/^error: /, '').replaceAll('\n', ' ')}; see --help\n`);
       return 2;
     }
     if (error instanceof UserError) {
@@ -36,6 +37,10 @@ async function main(argv: readonly string[]): Promise<number> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
+    if (askToFinish()) {
+      process.stderr.write('\nclinfuse: finishing the step at hand and saving it; again to stop at once\n');
+      return;
+    }
     discardPartial();
     process.stderr.write('\nclinfuse: interrupted; earlier outputs are untouched\n');
     // Node's own exit would wait for DuckDB's running query.

@@ -50,6 +50,7 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
       throw new UserError('cli.option', `${name}: ${describeIssue(parsed.error.issues[0]!, argument?.name)}; see clinfuse ${name} --help`);
     const result = await run(parsed.data, createContext({ json: json === true, quiet: quiet === true }));
     process.stdout.write(json ? `${JSON.stringify(result.json)}\n` : `${result.text}\n`);
+    if (result.exitCode) process.exitCode = result.exitCode;
   });
   return command;
 }

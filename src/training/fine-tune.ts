@@ -31,7 +31,7 @@ export function fineTune(
   const parameters = adapterParameters(model);
   const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const receive = (name: string, gradient: Float32Array): void => {
-    const target = byName.get(name)!.gradient;
+    const target = byName.get(peftName(name))!.gradient;
     for (let i = 0; i < target.length; i++) target[i]! += gradient[i]!;
   };
   return {
@@ -61,10 +61,12 @@ const int8Layers = ({ layers }: Resident) =>
     ),
   ) as readonly Readonly<Record<string, Tensor>>[];
 
-/** Names as `backwardPass` hands gradients out: `model.layers.0.self_attn.q_proj.lora_A`, `score.weight`. */
+/** What PEFT calls the arrays that `backwardPass` knows as `model.layers.0.self_attn.q_proj.lora_A` and `score.weight`. */
+const peftName = (name: string): string => `base_model.model.${name}${/\.lora_[AB]$/.test(name) ? '.weight' : ''}`;
+
 function adapterParameters({ adapter }: LanguageModel): readonly Parameter[] {
   const parameter = (name: string, shape: readonly number[], values: Float32Array): Parameter => ({
-    name,
+    name: peftName(name),
     shape,
     values,
     gradient: new Float32Array(values.length),

@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+
+import { writeText } from '../../base/files.ts';
+import type { Progress } from '../../base/progress.ts';
+import { lossCurveChart } from '../../charts/loss-curve.ts';
+import { renderSvg } from '../../charts/render.ts';
+import { languageModel } from '../../models/language-model.ts';
+import { newAdapter } from '../../models/lora.ts';
+import { writeAdapter } from '../../models/peft.ts';
+import { loadResident } from '../../models/resident.ts';
+import { storageOf } from '../../models/storage.ts';
+import { checkpointName, readParameters } from '../../training/checkpoint.ts';
+import { evaluateLoss } from '../../training/evaluate-loss.ts';
+import { fineTune } from '../../training/fine-tune.ts';
+import { lossCurveOf, openRunLog, readMetrics } from '../../training/tracking.ts';
+import { type TrainResult, train } from '../../training/trainer.ts';
+import { runIdentity, type TrainingSettings } from '../../training/training-settings.ts';
+import { type Prepared, type PrepareOptions, prepare } from './prepare.ts';
+
+export type TrainModelOptions = PrepareOptions & {
+  /** Folder of the run: `adapter/`, `checkpoints/`, `log/`, `loss.svg`. */
+  readonly out: string;
+  readonly resume?: boolean;
+  readonly threads?: number;
+  readonly progress: Progress;
+  readonly clock: () => number;
+  readonly signal?: AbortSignal;
+  /** Told before anything heavy begins. */
+  readonly onPlan?: (prepared: Prepared) => void;
+};
+
+export type TrainReport = {
+  readonly ended: TrainResult['ended'];
+  readonly steps: number;
+  readonly tokens: number;
+  readonly firstLoss: number;
+  readonly lastLoss: number;
+  /** Figures on the validation rows before the first step, and of the step whose values were kept. */
+  readonly before: Readonly<Record<string, number>> | undefined;
+  readonly best: { readonly step: number; readonly metrics: Readonly<Record<string, number>> } | undefined;
+  readonly adapter: string;
+};
+
+/**
+ * Fine-tunes an adapter and writes it as PEFT does; of a run that evaluates, the best step's.
+ *
+ * @throws UserError for bad input, for what does not fit into memory, and when the loss is no longer a number
+ */
+export async function trainModel(options: TrainModelOptions): Promise<TrainReport> {
+  const { settings, out, resume = false, threads, progress, clock, signal } = options;
+  const prepared = await prepare(options);
+  options.onPlan?.(prepared);
+  const { folder, labels, batches, validation, memory, identity } = prepared;
+  try {
+    const resident = await loadResident(folder, { storage: storageOf(prepared.storage), progress });
+    const adapter = newAdapter(resident, { settings: prepared.adapter, seed: settings.seed, ...(labels && { labels: labels.length }) });
+    const model = languageModel(resident, { adapter, session: { ...(threads && { threads }) } });
+    const trainable = fineTune(model, {
+      ...lossOptions(settings),
+      seed: settings.seed,
+      keptLayers: memory.keptLayers,
+      precision: settings.precision,
+    });
+    const log = openRunLog(join(out, 'log'));
+    const checkpoints = join(out, 'checkpoints');
+    await log.params(logged(options, prepared));
+    const result = await train({
+      ...{ trainable, batches, settings, progress, clock, sinks: [log] },
+      ...(validation && { evaluate: () => evaluateLoss(trainable, validation) }),
+      checkpoints: { folder: checkpoints, identity: runIdentity({ ...identity, settings }), resume },
+      ...(signal && { signal }),
+    }).catch(async (cause: Error) => {
+      await log.finish('failed', { error: cause.message });
+      throw cause;
+    });
+    const { state } = result;
+    if (state.best && state.best.step !== state.step)
+      await readParameters(join(checkpoints, checkpointName(state.best.step)), trainable.parameters);
+    const place = join(out, 'adapter');
+    await writeAdapter(place, {
+      adapter,
+      settings: prepared.adapter,
+      ...(labels && { labels }),
+      ...(settings.quantize !== 'none' && { trainedOn: settings.quantize }),
+    });
+    await log.artifact(place);
+    const best = state.best
+      ? { step: state.best.step, metrics: state.evaluations.find(({ step }) => step === state.best!.step)!.metrics }
+      : undefined;
+    const report: TrainReport = {
+      ended: result.ended,
+      steps: state.step,
+      tokens: state.tokens,
+      firstLoss: state.losses[0]!,
+      lastLoss: state.losses.at(-1)!,
+      before: state.evaluations.find(({ step }) => step === 0)?.metrics,
+      best,
+      adapter: place,
+    };
+    await log.finish(result.ended === 'interrupted' ? 'killed' : 'finished', report);
+    const curve = lossCurveOf(readMetrics(join(out, 'log')));
+    await writeText(join(out, 'loss.svg'), await renderSvg(lossCurveChart({ curve, source: place })));
+    await trainable.close();
+    await model.close();
+    return report;
+  } finally {
+    await folder.close();
+  }
+}
+
+const lossOptions = ({ labelSmoothing, classWeights }: TrainingSettings) => ({ labelSmoothing, ...(classWeights && { classWeights }) });
+
+/** What the run log says of how the run was made. */
+function logged(
+  { model, data, settings }: TrainModelOptions,
+  { parameters, storage, steps, task }: Prepared,
+): Readonly<Record<string, string>> {
+  const said = { model, data, task, storage, steps, trainable: parameters.trainable, ...settings };
+  return Object.fromEntries(Object.entries(said).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
+}

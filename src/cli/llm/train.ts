@@ -1,0 +1,146 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+
+import { type Prepared, prepare } from '../../apps/llm/prepare.ts';
+import { type TrainReport, trainModel } from '../../apps/llm/train.ts';
+import { thousands } from '../../base/text.ts';
+import { memoryParts } from '../../training/memory-plan.ts';
+import { readTrainingYaml, settingNames, settingsFromFlags, trainingSettings } from '../../training/training-settings.ts';
+import { finishOnInterrupt } from '../interrupt.ts';
+import { numberOption, threadsOption, threadsSchema, type VerbOption, verb } from '../verb.ts';
+
+const schema = z.looseObject({
+  model: z.string().min(1),
+  data: z.string().min(1),
+  out: z.string().min(1),
+  task: z.enum(['causal', 'class']).optional(),
+  validationShare: numberOption.pipe(z.number().min(0).lt(1)).optional(),
+  settings: z.string().min(1).optional(),
+  resume: z.boolean().optional(),
+  dryRun: z.boolean().optional(),
+  threads: threadsSchema,
+});
+
+/** One line of help for each setting; what a setting means in full stands in docs/training.md. */
+const settingHelp: Readonly<Record<string, string>> = {
+  rank: 'rank of the adapter',
+  alpha: 'adapter output is multiplied by alpha / rank',
+  dropout: 'share of adapter inputs dropped',
+  rslora: 'scale by alpha / sqrt(rank)',
+  dora: 'train the length of each weight row as well',
+  targets: 'all-linear, names separated by commas, or one regular expression',
+  learningRate: 'highest learning rate',
+  schedule: 'linear, cosine or constant',
+  warmup: 'steps of rising learning rate, or a share below 1',
+  weightDecay: 'AdamW’s decay',
+  maxGradientNorm: 'longest gradient used as it is; 0: any',
+  batchSize: 'rows of a batch',
+  accumulation: 'batches of a step',
+  epochs: 'times through the data',
+  maxSteps: 'steps, whatever the epochs',
+  maxLength: 'longest row in tokens; longer ones are cut',
+  labelSmoothing: 'share of the target spread over all classes',
+  classWeights: 'weight of each class, separated by commas',
+  seed: 'names every random draw',
+  evaluationEvery: 'steps, epoch or never',
+  metric: 'what decides which step is best',
+  higherIsBetter: 'more of the metric is better',
+  patience: 'stop after so many evaluations without a better one',
+  checkpointEvery: 'steps, epoch or never',
+  keep: 'newest checkpoints kept, besides the best',
+  recompute: 'auto, none or all: activations computed again instead of kept',
+  precision: 'exact, or fast: 8-bit products in the backward pass',
+  quantize: 'none, nf4 (QLoRA) or int8: how the frozen weights are kept',
+};
+
+const flags: readonly VerbOption[] = settingNames.map((name) => ({
+  flags: `--${name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)} ${isSwitch(name) ? '' : '<value>'}`.trim(),
+  help: settingHelp[name]!,
+}));
+
+/** `clinfuse llm train`: fine-tunes a language model with a low-rank adapter. */
+export function trainCommand(): Command {
+  return verb({
+    name: 'train',
+    summary: 'fine-tunes a language model with a low-rank adapter (LoRA, QLoRA, DoRA)',
+    example: 'clinfuse llm train --model SmolLM2-135M --data questions/ --out run --learning-rate 1e-4 --epochs 1',
+    options: [
+      { flags: '--model <path>', help: 'Hugging Face folder or GGUF file of the base model', required: true },
+      { flags: '--data <path>', help: 'JSONL or Parquet file, or a Hugging Face data set folder', required: true },
+      { flags: '--out <folder>', help: 'folder of the run: adapter, checkpoints, log, loss curve', required: true },
+      { flags: '--task <task>', help: 'causal or class (default: class where the model has a classification head)' },
+      { flags: '--validation-share <share>', help: 'share of rows to evaluate on where the data has no validation split' },
+      { flags: '--settings <file>', help: 'YAML file of the settings below; flags overrule it' },
+      { flags: '--resume', help: 'go on from the newest checkpoint' },
+      { flags: '--dry-run', help: 'say what would be done and how much memory it takes; train nothing' },
+      ...flags,
+      threadsOption,
+    ],
+    schema,
+    run: async ({ model, data, out, task, validationShare, settings: file, resume, dryRun, threads, ...given }, { progress, log }) => {
+      const settings = trainingSettings(file ? readTrainingYaml(file) : {}, settingsFromFlags(given));
+      const options = { model, data, task, validationShare, settings, memory: 0.95 * process.availableMemory() };
+      if (dryRun) {
+        const prepared = await prepare(options);
+        await prepared.folder.close();
+        return { text: tellPlan(prepared), json: planJson(prepared) };
+      }
+      const report = await trainModel({
+        ...{ ...options, out, progress, clock: Date.now, signal: finishOnInterrupt() },
+        ...(resume && { resume }),
+        ...(threads && { threads }),
+        onPlan: (prepared) => log(tellPlan(prepared)),
+      });
+      return { text: tellReport(report, out), json: report, ...(report.ended === 'interrupted' && { exitCode: 130 }) };
+    },
+  });
+}
+
+function isSwitch(name: string): boolean {
+  return name === 'rslora' || name === 'dora' || name === 'higherIsBetter';
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+
+function tellPlan({ memory, parameters, rows, steps, storage, task, labels, adapter }: Prepared): string {
+  const { train, validation, cut, left } = rows;
+  const share = ((100 * parameters.trainable) / parameters.total).toFixed(2);
+  const lines = [
+    `Task          ${task === 'class' ? `one of ${labels!.length} classes: ${labels!.join(', ')}` : 'next token'}`,
+    `Trainable     ${thousands(parameters.trainable)} of ${thousands(parameters.total)} parameters (${share} %), rank ${adapter.rank}`,
+    `Rows          ${thousands(train.examples)} to train on${cut ? `, ${thousands(cut)} cut` : ''}${left ? `, ${thousands(left)} left out (nothing to learn after the cut)` : ''}${validation ? `; ${thousands(validation.examples)} to evaluate on` : '; none to evaluate on'}`,
+    `Tokens        ${thousands(train.tokens)} an epoch, ${thousands(train.targets)} of them learned; padding ${(100 * train.paddingShare).toFixed(1)} %`,
+    `Steps         ${thousands(steps)}`,
+    `Weights       kept as ${storage}`,
+    `Activations   kept in ${memory.keptLayers} layers, computed again in the others`,
+    'Memory',
+    ...memoryParts.map((part) => `  ${part.padEnd(22)}${gigabytes(memory.parts[part]).padStart(9)}`),
+    `  ${'together'.padEnd(22)}${gigabytes(memory.total).padStart(9)}`,
+  ];
+  return lines.join('\n');
+}
+
+const planJson = ({ memory, parameters, rows, steps, storage, task, labels }: Prepared) => ({
+  task,
+  labels,
+  parameters,
+  rows,
+  steps,
+  storage,
+  memory,
+});
+
+function tellReport({ ended, steps, firstLoss, lastLoss, before, best, adapter }: TrainReport, out: string): string {
+  const figures = (metrics: Readonly<Record<string, number>>) =>
+    Object.entries(metrics)
+      .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
+      .join(', ');
+  const how = { finished: 'Finished', early: 'Stopped early', interrupted: 'Interrupted (go on with --resume)' }[ended];
+  return [
+    `${how} after ${thousands(steps)} steps; loss ${firstLoss.toFixed(4)} at the first, ${lastLoss.toFixed(4)} at the last`,
+    ...(before ? [`Validation before: ${figures(before)}`] : []),
+    ...(best ? [`Validation, step ${best.step}: ${figures(best.metrics)}`] : []),
+    `Adapter: ${adapter}`,
+    `Loss curve: ${out}/loss.svg`,
+  ].join('\n');
+}
