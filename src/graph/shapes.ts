@@ -119,7 +119,13 @@ export const operators = {
   MatMulIntegerToFloat: {
     domain: 'com.microsoft',
     attributes: {},
-    infer: ([a, b]) => [{ ...matrixProduct([a!, b!], {})[0]!, type: 'float32' }],
+    infer: ([a, b, , scales]) => {
+      checkType(a!, 'uint8');
+      checkType(b!, 'int8');
+      const { shape } = matrixProduct([a!, b!], {})[0]!;
+      if (!sameShape(scales!.shape, shape.slice(-1))) throw new Error(`scales ${showShape(scales!.shape)} do not fit ${showShape(shape)}`);
+      return [{ type: 'float32', shape }];
+    },
   },
   /** x and its weight: x / rms(x) * weight over the last axis, and 1 / rms(x). */
   SimplifiedLayerNormalization: {

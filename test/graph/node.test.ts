@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
 import * as graph from '../../src/graph/node.ts';
+import { tensor } from '../../src/graph/tensor.ts';
+import type { Value } from '../../src/graph/value.ts';
 import { distance, evaluate, f32, i64, numbers } from './evaluate.ts';
 import { nf4Matrix, nf4Product, ropeTables, rotated } from './gradient-cases.ts';
 
@@ -90,5 +92,52 @@ describe('node', () => {
   test('softmax does not run over', async () => {
     const { y } = await evaluate({ y: graph.softmax(graph.input('x', 'float32', [1, 2])) }, { x: f32([1, 2], [3e38, -3e38]) });
     expect(numbers(y!)).toEqual([1, 0]);
+  });
+
+  test('operators without a gradient give what their names say', async () => {
+    const x = graph.constant(f32([4], [-1.5, -0.5, 0.5, 2.5]));
+    const bytes = graph.constant(tensor('uint8', [2], Uint8Array.of(0xa7, 0x0f)));
+    const byte = (value: number): Value => graph.constant(tensor('uint8', [], Uint8Array.of(value)));
+    const table = graph.constant(f32([3, 2], [0, 1, 10, 11, 20, 21]));
+    const result = await evaluate({
+      abs: graph.abs(x),
+      round: graph.round(x),
+      greater: graph.greater(x, graph.scalar(0)),
+      low: graph.apply('BitwiseAnd', [bytes, byte(15)])[0]!,
+      high: graph.apply('BitShift', [bytes, byte(4)], { attributes: { direction: 'RIGHT' } })[0]!,
+      rows: graph.gather(table, graph.constant(i64([1, 3], [2, 0, 2]))),
+    });
+    expect(Object.fromEntries(Object.entries(result).map(([name, one]) => [name, numbers(one)]))).toEqual({
+      abs: [1.5, 0.5, 0.5, 2.5],
+      round: [-2, -0, 0, 2],
+      greater: [0, 0, 1, 1],
+      low: [7, 15],
+      high: [10, 0],
+      rows: [20, 21, 0, 1, 20, 21],
+    });
+    expect(result['rows']!.shape).toEqual([1, 3, 2]);
+  });
+
+  test('an 8-bit product is exact up to its scales', async () => {
+    const [rows, inner, columns, zero] = [3, 40, 5, 128];
+    const a = Uint8Array.from({ length: rows * inner }, (_, i) => (i * 53 + 7) % 256);
+    const b = Int8Array.from({ length: inner * columns }, (_, i) => ((i * 29 + 3) % 127) - 63);
+    const scales = [1, 0.5, 0.25, 2, 3];
+    const { y } = await evaluate({
+      y: graph.apply('MatMulIntegerToFloat', [
+        graph.constant(tensor('uint8', [rows, inner], a)),
+        graph.constant(tensor('int8', [inner, columns], b)),
+        graph.scalar(0.5),
+        graph.constant(f32([columns], scales)),
+        graph.constant(tensor('uint8', [], Uint8Array.of(zero))),
+      ])[0]!,
+    });
+    const expected = Array.from({ length: rows * columns }, (_, i) => {
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      let sum = 0;
+      for (let k = 0; k < inner; k++) sum += (a[row * inner + k]! - zero) * b[k * columns + column]!;
+      return sum * 0.5 * scales[column]!;
+    });
+    expect(y).toEqual(f32([rows, columns], expected));
   });
 });

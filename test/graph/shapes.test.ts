@@ -21,6 +21,7 @@ describe('shapes', () => {
     { op: 'FusedMatMul', inputs: [x('b', 4, 'n'), x('b', 5, 4)], attributes: { transA: 1, transB: 1 }, gives: ['b', 'n', 5] },
     { op: 'Gemm', inputs: [x('n', 4), x(6, 4), x(6)], attributes: { transB: 1 }, gives: ['n', 6] },
     { op: 'MatMulBnb4', inputs: [x('n', 128), typed('uint8', 256, 1), x(8)], attributes: nf4, gives: ['n', 4] },
+    { op: 'MatMulIntegerToFloat', inputs: [typed('uint8', 'n', 3), typed('int8', 3, 4), x(), x(4)], gives: ['n', 4] },
     { op: 'RotaryEmbedding', inputs: [x(1, 2, 'n', 8), typed('int64', 1), x(16, 4), x(16, 4)], gives: [1, 2, 'n', 8] },
     { op: 'RotaryEmbedding', inputs: [x(1, 'n', 16), typed('int64', 1, 'n'), x('p', 4), x('p', 4)], gives: [1, 'n', 16] },
     {
@@ -66,6 +67,13 @@ describe('shapes', () => {
       inputs: [x(2, 128), typed('uint8', 128), x(8)],
       attributes: nf4,
       says: '128 bytes and 8 blocks of 64 are not [4, 128]',
+    },
+    { op: 'MatMulIntegerToFloat', inputs: [typed('int8', 2, 3), typed('int8', 3, 4), x(), x(4)], says: 'expected uint8, got int8' },
+    { op: 'MatMulIntegerToFloat', inputs: [typed('uint8', 2, 3), x(3, 4), x(), x(4)], says: 'expected int8, got float32' },
+    {
+      op: 'MatMulIntegerToFloat',
+      inputs: [typed('uint8', 2, 3), typed('int8', 3, 4), x(), x(3)],
+      says: 'scales [3] do not fit [2, 4]',
     },
     { op: 'SimplifiedLayerNormalization', inputs: [x(2, 3), x(2)], says: 'weight [2] does not fit [2, 3]' },
     { op: 'RotaryEmbedding', inputs: [x(3, 8)], says: 'not [batch, heads, tokens, dim] or [batch, tokens, heads * dim]: [3, 8]' },
