@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { convertCommand } from './llm/convert.ts';
+import { generateCommand } from './llm/generate.ts';
 import { infoCommand } from './llm/info.ts';
 import { mergeCommand } from './llm/merge.ts';
 import { pullCommand } from './llm/pull.ts';
@@ -11,7 +12,16 @@ import { trainCommand } from './llm/train.ts';
 /** Language models: open, run, fine-tune, merge, rewrite, share. */
 export function llmCommand(): Command {
   const area = new Command('llm').description('Language models: open, run, fine-tune, merge, rewrite, share');
-  for (const one of [infoCommand(), trainCommand(), mergeCommand(), quantizeCommand(), convertCommand(), pullCommand(), pushCommand()])
-    area.addCommand(one);
+  const verbs = [
+    infoCommand(),
+    generateCommand(),
+    trainCommand(),
+    mergeCommand(),
+    quantizeCommand(),
+    convertCommand(),
+    pullCommand(),
+    pushCommand(),
+  ];
+  for (const one of verbs) area.addCommand(one);
   return area;
 }

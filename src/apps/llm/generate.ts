@@ -1,0 +1,126 @@
+import { UserError } from '../../base/errors.ts';
+import { type Progress, silent } from '../../base/progress.ts';
+import { openDecoder } from '../../models/decoder.ts';
+import { openModel } from '../../models/folder.ts';
+import { type GenerationOptions, generate } from '../../models/generate.ts';
+import { languageModel } from '../../models/language-model.ts';
+import { openTokenizer } from '../../models/open-tokenizer.ts';
+import { readAdapter } from '../../models/peft.ts';
+import { loadResident } from '../../models/resident.ts';
+import { type StoragePolicy, storageOf, storagePolicies } from '../../models/storage.ts';
+import { encodePrompt, type Prompt } from './prompts.ts';
+import { stopTexts } from './stop-texts.ts';
+
+export type AnswerOptions = Pick<GenerationOptions, 'temperature' | 'topK' | 'topP' | 'repetitionPenalty' | 'seed' | 'rows'> & {
+  readonly model: string;
+  readonly adapter?: string | undefined;
+  readonly prompts: readonly Prompt[];
+  /** Continue the text as it is, without the chat template. */
+  readonly isRaw?: boolean;
+  /** Default 256, or what the model's context leaves. */
+  readonly maxNewTokens?: number | undefined;
+  /** Texts that end an answer, and are cut off. */
+  readonly stop?: readonly string[];
+  readonly threads?: number | undefined;
+  readonly progress?: Progress;
+  /** Told each piece of an answer as it comes. */
+  readonly onText?: (prompt: number, piece: string) => void;
+};
+
+export type Answer = {
+  readonly text: string;
+  /** New tokens, the one that ended the answer included. */
+  readonly tokens: number;
+  /** A stop token or text, or no room for more. */
+  readonly end: 'stop' | 'length';
+};
+
+export type Answers = {
+  readonly answers: readonly Answer[];
+  readonly tokens: number;
+  /** New tokens of all answers by the seconds from the first to the last: loading and reading the prompts are not in it. */
+  readonly tokensPerSecond: number;
+};
+
+const usualTokens = 256;
+
+/**
+ * Answers prompts with a model.
+ *
+ * @throws UserError as `openModel`, `openTokenizer`, `readAdapter`, `encodePrompt` and `generate`; `generate.task` for a classifier
+ */
+export async function answer({
+  model: path,
+  adapter: adapterPath,
+  prompts,
+  isRaw = false,
+  maxNewTokens,
+  stop = [],
+  threads,
+  progress = silent,
+  onText = () => {},
+  ...options
+}: AnswerOptions): Promise<Answers> {
+  const folder = await openModel(path);
+  try {
+    const { config } = folder;
+    if (config.labels) throw new UserError('generate.task', `generate: is a classifier: ${path}; name a model that writes text`);
+    const tokenizer = openTokenizer(path);
+    const ids = prompts.map((prompt) => encodePrompt(prompt, { tokenizer, isRaw }));
+    const found = adapterPath === undefined ? undefined : await readAdapter(adapterPath, { base: folder });
+    const trained: StoragePolicy | undefined = storagePolicies.find((policy) => policy === found?.trainedOn);
+    const storage = trained === undefined ? {} : storageOf(trained);
+    const resident = await loadResident(folder, { storage, progress });
+    const session = threads === undefined ? {} : { threads };
+    const model = languageModel(resident, { session, ...(found && { adapter: found.adapter }) });
+    const decoder = openDecoder(model);
+    try {
+      const texts = prompts.map(() => ({ stream: tokenizer.decodeStream({ skipSpecial: true }), stops: stopTexts(stop), text: '' }));
+      const say = (prompt: number, piece: string) => {
+        if (piece === '') return;
+        texts[prompt]!.text += piece;
+        onText(prompt, piece);
+      };
+      const longest = ids.reduce((most, { length }) => Math.max(most, length), 0);
+      const room = Math.max(1, Math.min(usualTokens, config.contextLength - longest));
+      const answers = prompts.map((): { tokens: number; end: Answer['end'] } => ({ tokens: 0, end: 'length' }));
+      let [tokens, first, last] = [0, 0, 0];
+      const start = performance.now();
+      const generated = generate(decoder, ids, {
+        ...options,
+        maxNewTokens: maxNewTokens ?? room,
+        stopTokens: [...new Set([...config.eosTokenIds, ...(isRaw ? [] : tokenizer.special.endOfTurn)])],
+        isOver: ({ prompt, id }) => {
+          const { stream, stops } = texts[prompt]!;
+          const { shown, isOver } = stops.push(stream.push(id));
+          say(prompt, shown);
+          return isOver;
+        },
+      });
+      for await (const { prompt, end } of generated) {
+        last = performance.now();
+        if (tokens === 0) first = last;
+        tokens += 1;
+        const one = answers[prompt]!;
+        one.tokens += 1;
+        if (end === undefined) continue;
+        one.end = end;
+        const { stream, stops } = texts[prompt]!;
+        const rest = stops.push(stream.end());
+        say(prompt, rest.shown + (rest.isOver ? '' : stops.end()));
+      }
+      const seconds = (tokens > 1 ? last - first : last - start) / 1000;
+      const rate = tokens === 0 ? 0 : (tokens > 1 ? tokens - 1 : 1) / Math.max(seconds, 1e-6);
+      return {
+        answers: answers.map((one, i) => ({ text: texts[i]!.text, ...one })),
+        tokens,
+        tokensPerSecond: Number(rate.toPrecision(4)),
+      };
+    } finally {
+      await decoder.close();
+      await model.close();
+    }
+  } finally {
+    await folder.close();
+  }
+}
