@@ -8,6 +8,7 @@ import { UserError } from '../base/errors.ts';
 import { writeModel } from '../graph/onnx-proto.ts';
 import { openSession, type Session } from '../graph/session.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
+import type { ModelConfig } from './config.ts';
 import { decodeGraph, layerPrefix } from './decode-graph.ts';
 import { linearNames, linearSizes } from './decoder-layer.ts';
 import { sizeOf, toFloat32 } from './expand.ts';
@@ -44,6 +45,16 @@ export type DecodeStep = {
 };
 
 const packedLimit = 1.5 * 2 ** 30;
+
+/** Bytes of a model's matrices in float32, where that is how they are packed unless told otherwise; else 0. */
+export function packedBytes(config: ModelConfig): number {
+  const { vocabSize, hiddenSize, layers } = config;
+  const all = 4 * vocabSize * hiddenSize + layerBytes(config) * layers.length;
+  return all <= packedLimit ? all : 0;
+}
+
+const layerBytes = (config: ModelConfig): number => 4 * linearNames.reduce((sum, name) => sum + sizeOf(linearSizes(config)[name]), 0);
+
 /** Constants of one compiled stage: on the way into the runtime they exist several times. */
 const stageBytes = 2 ** 27;
 
@@ -58,10 +69,8 @@ export function openDecoder(model: LanguageModel, { weights }: { readonly weight
   if (config.headDim % 8 !== 0) {
     throw new UserError('generate.head-size', `generate: head size not supported: ${config.headDim}; must be a multiple of 8`);
   }
-  const layerBytes = 4 * linearNames.reduce((sum, name) => sum + sizeOf(linearSizes(config)[name]), 0);
-  const allBytes = layerBytes * config.layers.length + 4 * sizeOf(resident.head.shape);
-  const isPacked = weights === undefined ? allBytes <= packedLimit : weights === 'packed';
-  const perStage = isPacked ? Math.max(1, Math.floor(stageBytes / layerBytes)) : config.layers.length;
+  const isPacked = weights === undefined ? packedBytes(config) > 0 : weights === 'packed';
+  const perStage = isPacked ? Math.max(1, Math.floor(stageBytes / layerBytes(config))) : config.layers.length;
   const stretches: Stretch[] = [];
   for (let from = 0; from < config.layers.length; from += perStage) {
     stretches.push({ from, to: Math.min(config.layers.length, from + perStage) });

@@ -1,11 +1,14 @@
 // What a model needs in memory, from names, shapes and types alone. Training is told by the plan of training/memory-plan, at its most
-// frugal: one row, activations computed again. Generating holds the weights as they are stored, keys and values of every position in
-// float32, one layer's values for every position of the prompt, and the largest matrix spelt out.
+// frugal: one row, activations computed again. Generating holds the weights as they are stored; small models once more, packed in float32
+// (twice while the runtime lays them out), larger ones their largest matrix spelt out; keys and values of every position in float32; and
+// one layer's values for as much of the prompt as goes through at once.
 //
-// Worked case: SmolLM2-135M in Q8_0: 135 million numbers at 1.125 bytes are 151 MB; 2,048 positions of 30 layers, 3 heads of 64 for keys
-// and as many for values, at 4 bytes are 94 MB. Estimates: allocators add their own.
+// Worked case: SmolLM2-135M in Q4_1: 135 million numbers at 0.75 to 1.125 bytes are 110 MB, packed twice in float32 1,076 MB; 2,048
+// positions of 30 layers, 3 heads of 64 for keys and as many for values, at 4 bytes are 94 MB; with Node and the runtime 1.6 GB. Measured
+// for a short text: 1.8 GB. Estimates: allocators add their own.
 
 import type { ModelConfig } from '../../models/config.ts';
+import { packedBytes } from '../../models/decoder.ts';
 import { type LinearName, linearNames, linearSizes } from '../../models/decoder-layer.ts';
 import type { TensorEntry } from '../../models/model-folder.ts';
 import { bytesPerWeight, formUnder, type StoragePolicy } from '../../models/storage.ts';
@@ -46,24 +49,28 @@ function layerForms({ config, tensors }: ModelOutline, policy: StoragePolicy): r
   return config.layers.map((_, i) => Object.fromEntries(linearNames.map((name) => [name, formOf(i, name)])) as Forms);
 }
 
+/** Tokens of a prompt that go through the model at once. */
+const promptTokens = 512;
+
 /** Bytes for generating `rows` texts of `tokens` positions in all. */
 export function inferenceBytes(model: ModelOutline, { rows = 1, tokens }: { readonly rows?: number; readonly tokens: number }): number {
   const { config } = model;
   const { hiddenSize, intermediateSize, heads, keyValueHeads, headDim } = config;
   const sizes = linearSizes(config);
+  const packed = packedBytes(config);
   let weights = 0;
   let spelt = 0;
   for (const forms of layerForms(model, 'stored')) {
     for (const name of linearNames) {
       const count = countOf(sizes[name]);
       weights += count * bytesPerWeight(forms[name]);
-      if (forms[name].kind !== 'f32') spelt = Math.max(spelt, 4 * count);
+      if (packed === 0 && forms[name].kind !== 'f32') spelt = Math.max(spelt, 4 * count);
     }
   }
-  const positions = rows * tokens;
-  const cache = 4 * 2 * config.layers.length * keyValueHeads * headDim * positions;
-  const layer = 4 * positions * (4 * hiddenSize + 3 * intermediateSize + 2 * heads * headDim) + 4 * 2 * rows * heads * tokens * tokens;
-  return programBytes + weights + vocabularyBytes(model) + cache + layer + spelt;
+  const cache = 4 * 2 * config.layers.length * keyValueHeads * headDim * rows * tokens;
+  const fresh = Math.min(tokens, promptTokens);
+  const layer = 4 * rows * fresh * (4 * hiddenSize + 3 * intermediateSize + 2 * heads * headDim) + 4 * 2 * rows * heads * fresh * tokens;
+  return programBytes + weights + vocabularyBytes(model) + 2 * packed + cache + layer + spelt;
 }
 
 export type LoraSetting = {
