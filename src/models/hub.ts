@@ -94,6 +94,8 @@ export async function openHub({ endpoint: given, token, log = () => {}, wait = p
         const isOurs = new URL(found.url).origin === new URL(endpoint).origin;
         const response = await patient(found.url, {
           headers: {
+            // Of the file itself, so that its bytes can be counted.
+            'Accept-Encoding': 'identity',
             ...(from > 0 ? { Range: `bytes=${from}-` } : {}),
             ...(isOurs && token !== undefined ? { Authorization: `Bearer ${token}` } : {}),
           },

@@ -1,12 +1,12 @@
 // The verbs as programs of their own against a hub on this machine: what they read from the environment, and what they print.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { type HubServer, hubServer, status } from '../models/hub-server.ts';
+import { cutAfter, type HubServer, hubServer, status } from '../models/hub-server.ts';
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
 const tiny = resolve(import.meta.dirname, '../oracle/llm/models/llama');
@@ -23,16 +23,25 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
+type Way = {
+  /** What runs node and its words; node itself unless said. */
+  readonly through?: readonly string[];
+  /** Told the child when something is written to stderr. */
+  readonly onStderr?: (child: ChildProcess, said: string) => void;
+};
+
 /** Beside the server's own event loop, so not with spawnSync. */
-function llm(words: readonly string[], more: Readonly<Record<string, string>> = {}) {
+function llm(words: readonly string[], more: Readonly<Record<string, string>> = {}, { through = [], onStderr = () => {} }: Way = {}) {
   const settings = { HF_HOME: join(home, 'hf'), HF_TOKEN: '', HF_TOKEN_PATH: '', HF_HUB_OFFLINE: '', HF_ENDPOINT: server.endpoint };
-  const child = spawn(process.execPath, [main, 'llm', ...words], { cwd: home, env: { ...process.env, ...settings, ...more } });
+  const [command, ...rest] = [...through, process.execPath, main, 'llm', ...words];
+  const child = spawn(command!, rest, { cwd: home, env: { ...process.env, ...settings, ...more } });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (part: Buffer) => {
     stdout += part.toString();
   });
   child.stderr.on('data', (part: Buffer) => {
     stderr += part.toString();
+    onStderr(child, stderr);
   });
   return new Promise<{ status: number | null; stdout: string; stderr: string }>((done) =>
     child.on('close', (code) => done({ status: code, stdout, stderr })),
@@ -92,6 +101,35 @@ describe('llm push and pull', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).not.toContain('swordfish');
     expect(readdirSync(home)).toEqual([]);
+  });
+
+  const big = Buffer.alloc(300_000, 5);
+
+  test('Ctrl-C leaves no folder, and the next pull goes on where it stopped', async () => {
+    server.add('team/open', { 'config.json': '{}', 'model.safetensors': big });
+    server.fail(/resolve.*safetensors$/, cutAfter(100_000, big));
+    // The connection breaks, and the interrupt comes before it is tried again.
+    const onStderr = (child: ChildProcess, said: string) => void (said.includes('connection lost') && child.kill('SIGINT'));
+    const { status: code, stderr } = await llm(['pull', 'team/open', '--out', 'out'], {}, { onStderr });
+    expect({ code, stderr }).toMatchObject({ code: 130, stderr: expect.stringMatching(/interrupted; earlier outputs are untouched\n$/) });
+    expect(readdirSync(home)).toEqual(['.out.pull']);
+    const { stdout } = await llm(['pull', 'team/open', '--out', 'out', '--json']);
+    expect((JSON.parse(stdout) as { bytesKept: number }).bytesKept).toBeGreaterThan(2);
+    expect(readdirSync(home)).toEqual(['out']);
+    expect(readFileSync(join(home, 'out', 'model.safetensors')).equals(big)).toBe(true);
+  });
+
+  test('a full disk: one line, exit 2, and what was fetched is kept', async () => {
+    server.add('team/open', { 'config.json': '{}', 'model.safetensors': big });
+    // Files of at most 64 kB: what a full disk is to a program. The signal that comes with it is to be ignored.
+    const through = ['bash', '-c', `trap '' XFSZ; ulimit -f 64; exec "$0" "$@"`];
+    const { status: code, stderr } = await llm(
+      ['pull', 'team/open', '--out', 'out', '--quiet'],
+      { NODE_DISABLE_COMPILE_CACHE: '1' },
+      { through },
+    );
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^clinfuse: output: disk full while writing .*\n$/) });
+    expect(readdirSync(home)).toEqual(['.out.pull']);
   });
 
   test('offline asks nothing of anybody', async () => {

@@ -18,7 +18,6 @@ export type MergeOptions = {
   readonly format?: 'f32' | 'f16' | 'bf16' | undefined;
   /** `trained` (default): the weights as they were kept in training, where the adapter says so; `base`: the base's own. */
   readonly onto?: 'trained' | 'base' | undefined;
-  readonly maxShardBytes?: number | undefined;
   readonly threads?: number | undefined;
   readonly progress?: Progress;
   readonly log?: (line: string) => void;
@@ -45,7 +44,6 @@ export async function mergeAdapter({
   out,
   format: wanted,
   onto = 'trained',
-  maxShardBytes,
   threads,
   progress = silent,
   log = () => {},
@@ -64,7 +62,6 @@ export async function mergeAdapter({
       progress,
       ...(labels && { labels }),
       ...(storage && { storage }),
-      ...(maxShardBytes !== undefined && { maxShardBytes }),
       ...(threads !== undefined && { session: { threads } }),
     });
     return { out, format, modules: adapter.modules.size, onto: said, tokenizer: existsSync(join(out, 'tokenizer.json')) };

@@ -20,7 +20,6 @@ export type RewriteOptions = {
   readonly format?: 'f32' | 'f16' | 'bf16' | 'nf4' | undefined;
   /** With `nf4`: of what is not quantised. */
   readonly rest?: 'f32' | 'f16' | 'bf16' | undefined;
-  readonly maxShardBytes?: number | undefined;
   readonly progress?: Progress;
 };
 
@@ -46,7 +45,7 @@ export async function rewriteModel({
   out,
   format,
   rest,
-  maxShardBytes,
+
   progress = silent,
 }: RewriteOptions): Promise<RewriteResult> {
   const model = await openModel(path);
@@ -75,7 +74,6 @@ export async function rewriteModel({
       weights,
       files: tokenizerOf(path),
       ...(ggufFile(path) === undefined ? { copyFrom: path } : {}),
-      ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
     });
     step.finish();
     return {
