@@ -49,7 +49,8 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
     if (!parsed.success)
       throw new UserError('cli.option', `${name}: ${describeIssue(parsed.error.issues[0]!, argument?.name)}; see clinfuse ${name} --help`);
     const result = await run(parsed.data, createContext({ json: json === true, quiet: quiet === true }));
-    process.stdout.write(json ? `${JSON.stringify(result.json)}\n` : `${result.text}\n`);
+    if (json) process.stdout.write(`${JSON.stringify(result.json)}\n`);
+    else if (result.text !== undefined) process.stdout.write(`${result.text}\n`);
     if (result.exitCode) process.exitCode = result.exitCode;
   });
   return command;

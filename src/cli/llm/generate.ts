@@ -54,13 +54,14 @@ export function generateCommand(): Command {
       }
       const isOne = prompt !== undefined;
       const given = isOne ? [prompt === '-' ? readFileSync(0, 'utf8').trimEnd() : prompt] : readPrompts(prompts!);
-      const onText = isOne && !json ? (_: number, piece: string) => void process.stdout.write(piece) : () => {};
+      const isStreamed = isOne && !json;
+      const onText = isStreamed ? (_: number, piece: string) => void process.stdout.write(piece) : () => {};
       const result = await answer({ ...options, prompts: given, isRaw: raw, rows: batch, progress, onText });
+      if (isStreamed) process.stdout.write('\n');
       const { tokens, tokensPerSecond, answers } = result;
       log(`${isOne ? '' : `${answers.length} answers, `}${tokens} tokens, ${tokensPerSecond} tokens/s`);
       if (!isOne) return { text: told(result), json: result };
-      // The answer is on the screen already.
-      return { text: '', json: { text: answers[0]!.text, tokens, tokensPerSecond } };
+      return { json: { text: answers[0]!.text, tokens, tokensPerSecond } };
     },
   });
 }
