@@ -11,8 +11,8 @@ export type CliContext = {
   readonly log: (line: string) => void;
 };
 
-/** What a verb gives back: `text` is printed for people, `json` for machines; `exitCode` where it is not 0 though all went as asked. */
-export type VerbResult = { readonly text: string; readonly json: unknown; readonly exitCode?: number };
+/** What a verb gives back: `text` is printed for people (left out where it is on the screen already), `json` for machines; `exitCode` where it is not 0 though all went as asked. */
+export type VerbResult = { readonly text?: string; readonly json: unknown; readonly exitCode?: number };
 
 export function createContext({ json = false, quiet = false }: { readonly json?: boolean; readonly quiet?: boolean }): CliContext {
   return {
