@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { convertCommand } from './llm/convert.ts';
+import { evaluateCommand } from './llm/evaluate.ts';
 import { generateCommand } from './llm/generate.ts';
 import { infoCommand } from './llm/info.ts';
 import { mergeCommand } from './llm/merge.ts';
@@ -16,6 +17,7 @@ export function llmCommand(): Command {
     infoCommand(),
     generateCommand(),
     trainCommand(),
+    evaluateCommand(),
     mergeCommand(),
     quantizeCommand(),
     convertCommand(),

@@ -92,6 +92,34 @@ describe('llm train', () => {
     expect(config).toMatchObject({ task_type: 'SEQ_CLS', modules_to_save: ['classifier', 'score'] });
   });
 
+  test('llm evaluate measures the adapter, class by class, and writes what each row was taken for', () => {
+    const words = ['--model', 'model', '--adapter', 'classes/adapter', '--data', 'classes.jsonl', '--predictions', 'predictions.jsonl'];
+    const { status, stdout } = llm('evaluate', ...words, '--json');
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ split: 'train', task: 'class', rows: 24 });
+    expect(report.metrics.accuracy).toBeGreaterThan(0.9);
+    expect(report.classes.classes.map(({ label, count }: { label: string; count: number }) => [label, count])).toEqual([
+      ['dose', 12],
+      ['sign', 12],
+    ]);
+    const lines = readFileSync(at('predictions.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const right = lines.filter(({ row, label }) => label === (row % 2 ? 'sign' : 'dose'));
+    expect(right.length / lines.length).toBeCloseTo(report.metrics.accuracy, 12);
+    for (const { probabilities } of lines) expect(probabilities.dose + probabilities.sign).toBeCloseTo(1, 6);
+  });
+
+  test('llm evaluate without an adapter gives the loss a run begins with', () => {
+    const { stdout } = llm('evaluate', '--model', 'model', '--data', 'pairs', '--json');
+    const before = JSON.parse(readFileSync(at('run', 'log', 'summary.json'), 'utf8')).before;
+    expect(JSON.parse(stdout)).toMatchObject({ split: 'validation', task: 'causal', rows: 5 });
+    expect(JSON.parse(stdout).metrics.loss).toBeCloseTo(before.loss, 5);
+    expect(llm('evaluate', '--model', 'model', '--data', 'pairs', '--task', 'class').stderr).toMatch(/no classification head/);
+  });
+
   test.each([
     ['nf4', 'exact'],
     ['int8', 'exact'],

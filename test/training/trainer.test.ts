@@ -71,9 +71,8 @@ describe('a run', () => {
     const { state } = await run({ epochs: 30, evaluationEvery: 'epoch' }, { trainable, evaluate: () => evaluateLoss(trainable, held) });
     const after = state.evaluations.at(-1)!.metrics;
     expect(state.evaluations).toHaveLength(31);
-    expect(after['loss']).toBeLessThan(before['loss']! / 2);
+    expect(after['loss']).toBeLessThan(before.loss / 2);
     expect(after['perplexity']).toBeCloseTo(Math.exp(after['loss']!), 12);
-    expect(after['accuracy']).toBeGreaterThan(before['accuracy']!);
   });
 
   test('is the same however rows are cut into the batches of a step', async () => {

@@ -10,11 +10,11 @@ import { writeAdapter } from '../../models/peft.ts';
 import { loadResident } from '../../models/resident.ts';
 import { storageOf } from '../../models/storage.ts';
 import { checkpointName, readParameters } from '../../training/checkpoint.ts';
-import { evaluateLoss } from '../../training/evaluate-loss.ts';
 import { fineTune } from '../../training/fine-tune.ts';
 import { lossCurveOf, openRunLog, readMetrics } from '../../training/tracking.ts';
 import { type TrainResult, train } from '../../training/trainer.ts';
 import { runIdentity, type TrainingSettings } from '../../training/training-settings.ts';
+import { measure } from './metrics.ts';
 import { type Prepared, type PrepareOptions, prepare } from './prepare.ts';
 
 export type TrainModelOptions = PrepareOptions & {
@@ -66,7 +66,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     await log.params(logged(options, prepared));
     const result = await train({
       ...{ trainable, batches, settings, progress, clock, sinks: [log] },
-      ...(validation && { evaluate: () => evaluateLoss(trainable, validation) }),
+      ...(validation && { evaluate: async () => (await measure(trainable, validation, labels)).metrics }),
       checkpoints: { folder: checkpoints, identity: runIdentity({ ...identity, settings }), resume },
       ...(signal && { signal }),
     }).catch(async (cause: Error) => {
