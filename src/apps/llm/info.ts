@@ -32,7 +32,7 @@ export type ModelInfo = {
   readonly tokenizer: TokenizerInfo | { readonly missing: string };
   /** Estimates. */
   readonly memory: readonly MemoryNeed[];
-  /** Numbers that LoRA of rank 16 on every linear layer trains. */
+  /** Numbers that LoRA of rank 16 trains on every linear layer; a classifier's head with them. */
   readonly loraParameters: number;
 };
 

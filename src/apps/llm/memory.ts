@@ -10,6 +10,7 @@
 import type { ModelConfig } from '../../models/config.ts';
 import { packedBytes } from '../../models/decoder.ts';
 import { type LinearName, linearNames, linearSizes } from '../../models/decoder-layer.ts';
+import { countParameters } from '../../models/lora.ts';
 import type { TensorEntry } from '../../models/model-folder.ts';
 import { bytesPerWeight, formUnder, type StoragePolicy } from '../../models/storage.ts';
 import type { WeightForm } from '../../models/weight.ts';
@@ -81,10 +82,10 @@ export type LoraSetting = {
   readonly policy: StoragePolicy;
 };
 
-/** Numbers that LoRA of this rank trains on every linear layer. */
+/** Numbers that LoRA of this rank trains on every linear layer; a classifier's head with them. */
 export function loraParameters(config: ModelConfig, rank: number): number {
-  const each = Object.values(linearSizes(config)).reduce((sum, [out, inner]) => sum + rank * (out + inner), 0);
-  return config.layers.length * each;
+  const lora = { targets: 'all-linear', rank, alpha: rank, dropout: 0, rsLora: false, dora: false, prefix: 'model' } as const;
+  return countParameters(config, { settings: { ...lora, task: config.labels ? 'SEQ_CLS' : 'CAUSAL_LM' } }).trainable;
 }
 
 /** Bytes for training LoRA on every linear layer, activations computed again in the backward pass. */

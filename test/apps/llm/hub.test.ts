@@ -156,6 +156,14 @@ describe('push', () => {
     expect(said).toContain('not part of a model, left here: .gitattributes, log.json, pytorch_model.bin, train.jsonl');
   });
 
+  test('sends a large file once, though the commit fails the first time', async () => {
+    const path = folder();
+    server.fail(/commit/, status(400));
+    await expect(push({ hub: await hub(), folder: path, name: 'team/new' })).rejects.toThrow(/refused \(400\): team\/new/);
+    await push({ hub: await hub(), folder: path, name: 'team/new' });
+    expect(server.requests.filter((one) => one.startsWith('PUT'))).toHaveLength(1);
+  });
+
   test('makes it public only when told', async () => {
     await push({ hub: await hub(), folder: folder(), name: 'team/new', isPublic: true, branch: 'v2' });
     expect(server.models.get('team/new')!.isPrivate).toBe(false);
