@@ -1,0 +1,140 @@
+// Text generation beside transformers: the same greedy text in f32 from the same file, and tokens a second in alternating runs, the best
+// of each. Also by itself: node bench/llm/generate.ts [--quick]
+
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+import { temporaryFolder } from '../../src/base/files.ts';
+import { type Decoder, openDecoder } from '../../src/models/decoder.ts';
+import { openModel } from '../../src/models/folder.ts';
+import { generateAll } from '../../src/models/generate.ts';
+import { languageModel } from '../../src/models/language-model.ts';
+import { openTokenizer } from '../../src/models/open-tokenizer.ts';
+import { loadResident } from '../../src/models/resident.ts';
+import { cache } from '../populations.ts';
+import { atLeast, type Row } from '../row.ts';
+import { pythonOf } from '../splink.ts';
+
+const threads = 2;
+const tokens = 64;
+const prompts = [
+  'The capital of France is',
+  'High blood pressure is dangerous because',
+  'Write a short poem about the sea.',
+  'def fibonacci(n):',
+  'The patient was admitted with chest pain and',
+  'In 1969, the first human',
+  'Water boils at',
+  '<|im_start|>user\nWhat is diabetes?<|im_end|>\n<|im_start|>assistant\n',
+  'Once upon a time, in a small village, there lived',
+  'Symptoms of pneumonia include',
+];
+
+/** Rows of the comparison; one that says so where the peer (bench/peers/setup.sh) or the model is not at hand. */
+export async function* generation({ quick }: { readonly quick: boolean }): AsyncIterable<Row> {
+  const python = pythonOf('llm');
+  const [file] = globSync(join(cache, 'models', 'smollm2-wheel', '*', '*.Q4_1.gguf'));
+  if (!python || !file) {
+    yield { figure: 'generation beside transformers', value: 0, unit: 'texts', peer: python ? 'no model' : 'not installed', ok: true };
+    return;
+  }
+  const peer = startPeer(python, [file, String(threads)]);
+  const scratch = temporaryFolder();
+  try {
+    await peer.ready;
+    yield* compareTexts(file, { peer, name: 'Q4_1' });
+    yield* compareSpeed(file, { peer, rounds: quick ? 2 : 5 });
+    const q8 = join(scratch.path, 'model.Q8_0.gguf');
+    await peer.ask({ do: 'q8', out: q8 });
+    await peer.ask({ do: 'load', file: q8 });
+    yield* compareTexts(q8, { peer, name: 'Q8_0' });
+  } finally {
+    peer.stop();
+    scratch.remove();
+  }
+}
+
+async function* compareTexts(file: string, { peer, name }: { readonly peer: Peer; readonly name: string }): AsyncIterable<Row> {
+  const tokenizer = openTokenizer(file);
+  const ids = prompts.map((prompt) => tokenizer.encode(prompt));
+  const theirs = ((await peer.ask({ do: 'texts', prompts: ids, tokens })) as { readonly ids: number[][] }).ids;
+  const ours = await using(file, (decoder) => generateAll(decoder, ids, { maxNewTokens: tokens, stopTokens: [], rows: 4 }));
+  const equal = ours.filter((text, i) => tokenizer.decode(text.ids) === tokenizer.decode(theirs[i]!)).length;
+  yield atLeast(`greedy texts of ${tokens} tokens equal to transformers', SmolLM2-135M ${name}`, equal, prompts.length, 'texts');
+}
+
+async function* compareSpeed(file: string, { peer, rounds }: { readonly peer: Peer; readonly rounds: number }): AsyncIterable<Row> {
+  const ids = openTokenizer(file).encode(prompts[8]!);
+  const results = await using(file, async (decoder) => {
+    const found: { readonly rows: number; readonly ours: number; readonly theirs: number }[] = [];
+    for (const rows of [1, 8]) {
+      const batch = Array.from({ length: rows }, () => ids);
+      const ours: number[] = [];
+      const theirs: number[] = [];
+      for (let round = 0; round < rounds; round++) {
+        const start = performance.now();
+        await generateAll(decoder, batch, { maxNewTokens: tokens, stopTokens: [] });
+        ours.push((performance.now() - start) / 1000);
+        theirs.push(((await peer.ask({ do: 'speed', prompts: batch, tokens })) as { readonly seconds: number }).seconds);
+      }
+      found.push({ rows, ours: Math.min(...ours), theirs: Math.min(...theirs) });
+    }
+    return found;
+  });
+  for (const { rows, ours, theirs } of results) {
+    const rate = (seconds: number) => (rows * tokens) / seconds;
+    yield {
+      figure: `generation, SmolLM2-135M f32, batch ${rows}, ${threads} threads`,
+      value: rate(ours),
+      unit: 'tokens/s',
+      peer: `transformers ${rate(theirs).toFixed(1)}`,
+      ratio: theirs / ours,
+      must: 'ratio >= 1',
+      ok: theirs >= ours,
+    };
+  }
+}
+
+async function using<T>(file: string, work: (decoder: Decoder) => Promise<T>): Promise<T> {
+  const folder = await openModel(file);
+  const model = languageModel(await loadResident(folder), { session: { threads } });
+  await folder.close();
+  const decoder = openDecoder(model);
+  try {
+    return await work(decoder);
+  } finally {
+    await decoder.close();
+    await model.close();
+  }
+}
+
+type Peer = ReturnType<typeof startPeer>;
+
+/** A process that answers one line with one line. */
+function startPeer(python: string, words: readonly string[]) {
+  const script = join(import.meta.dirname, '..', 'peers', 'llm-generate.py');
+  const child = spawn(python, [script, ...words], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' },
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async (): Promise<unknown> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('bench: the peer ended');
+    return JSON.parse(value);
+  };
+  return {
+    ready: answer(),
+    ask: (request: object) => {
+      child.stdin.write(`${JSON.stringify(request)}\n`);
+      return answer();
+    },
+    stop: () => child.kill(),
+  };
+}
+
+if (import.meta.main) {
+  for await (const row of generation({ quick: process.argv.includes('--quick') })) console.log(row);
+}
