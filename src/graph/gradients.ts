@@ -105,6 +105,7 @@ export const gradients: { readonly [O in OpName]: Rule } = {
     graph.rotate(g, { positions: positions!, cosines: cosines!, sines: neg(sines!) }),
   ],
   GroupQueryAttention: refuse,
+  MatMulNBits: refuse,
   Cast: ({ inputs: [x] }, g) => [x!.type.startsWith('float') ? graph.cast(g, x!.type) : undefined],
   Reshape: ({ inputs: [x] }, g) => [reshape(g, fixed(x!.shape))],
   Transpose: ({ attributes: { perm } }, g) => [transpose(g, inverse(perm as readonly number[]))],

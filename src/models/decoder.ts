@@ -1,7 +1,7 @@
 // A model ready to continue texts: its layers in a few compiled stages, its head, and what a call needs beside weights and cache.
 //
-// Two ways to hold the weights. `packed`: as f32 constants of the compiled graphs, which the runtime lays out for its products; every
-// product is about a third faster, for 4 bytes a weight beside what the model already holds. `stored`: as they lie in memory, spelt out
+// Two ways to hold the weights. `packed`: as constants of the compiled graphs, which the runtime lays out for its products: four-bit blocks as
+// such (int4.ts), all else as f32; every product is faster, for that memory beside what the model already holds. `stored`: as they lie in memory, spelt out
 // anew at every token where they are quantised; nothing is held twice. Packing is the choice up to 1.5 GB.
 
 import { UserError } from '../base/errors.ts';
@@ -10,14 +10,16 @@ import { openSession, type Session } from '../graph/session.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { decodeGraph, layerPrefix } from './decode-graph.ts';
-import { linearNames, linearSizes } from './decoder-layer.ts';
+import { type LayerShape, type LinearName, linearNames, linearSizes, normSizes } from './decoder-layer.ts';
 import { sizeOf, toFloat32 } from './expand.ts';
 import { logitsHead } from './head.ts';
+import { int4Form, int4Tensors } from './int4.ts';
 import type { KeyValueCache, Stretch } from './key-value-cache.ts';
 import { adapterTensors, embed, type LanguageModel, layerShape } from './language-model.ts';
 import { ropeTables } from './rope.ts';
-import type { StoredTensor } from './stored-tensor.ts';
-import { formOf, weightTensors } from './weight.ts';
+import { bytesPerWeight } from './storage.ts';
+import type { BlockTensor, StoredTensor } from './stored-tensor.ts';
+import { formOf, type WeightForm, weightTensors } from './weight.ts';
 
 export type Decoder = {
   readonly model: LanguageModel;
@@ -46,14 +48,23 @@ export type DecodeStep = {
 
 const packedLimit = 1.5 * 2 ** 30;
 
-/** Bytes of a model's matrices in float32, where that is how they are packed unless told otherwise; else 0. */
-export function packedBytes(config: ModelConfig): number {
-  const { vocabSize, hiddenSize, layers } = config;
-  const all = 4 * vocabSize * hiddenSize + layerBytes(config) * layers.length;
+type Forms = LayerShape['forms'];
+
+/** Bytes of a model's matrices when they are packed, where that is what is done unless told otherwise; else 0. */
+export function packedBytes(config: ModelConfig, layers: readonly Forms[]): number {
+  const packed = layers.map((forms) => mapForms((name) => packedForm(forms[name], linearSizes(config)[name][1])));
+  const all = packed.reduce((sum, forms) => sum + layerBytes(config, forms), 4 * config.vocabSize * config.hiddenSize);
   return all <= packedLimit ? all : 0;
 }
 
-const layerBytes = (config: ModelConfig): number => 4 * linearNames.reduce((sum, name) => sum + sizeOf(linearSizes(config)[name]), 0);
+/** Four-bit blocks stay so. */
+const packedForm = (form: WeightForm, inner: number): WeightForm => int4Form(form, inner) ?? { kind: 'f32' };
+
+const layerBytes = (config: ModelConfig, forms: Forms): number =>
+  linearNames.reduce((sum, name) => sum + sizeOf(linearSizes(config)[name]) * bytesPerWeight(forms[name]), 0);
+
+const mapForms = (formOf: (name: LinearName) => WeightForm): Forms =>
+  Object.fromEntries(linearNames.map((name) => [name, formOf(name)])) as Forms;
 
 /** Constants of one compiled stage: on the way into the runtime they exist several times. */
 const stageBytes = 2 ** 27;
@@ -69,8 +80,16 @@ export function openDecoder(model: LanguageModel, { weights }: { readonly weight
   if (config.headDim % 8 !== 0) {
     throw new UserError('generate.head-size', `generate: head size not supported: ${config.headDim}; must be a multiple of 8`);
   }
-  const isPacked = weights === undefined ? packedBytes(config) > 0 : weights === 'packed';
-  const perStage = isPacked ? Math.max(1, Math.floor(stageBytes / layerBytes(config))) : config.layers.length;
+  const isPacked =
+    weights === undefined
+      ? packedBytes(
+          config,
+          resident.layers.map(({ forms }) => forms),
+        ) > 0
+      : weights === 'packed';
+  const packedForms = resident.layers.map((_, i) => formsOfPacked(model, i));
+  const largest = Math.max(...packedForms.map((forms) => layerBytes(config, forms)));
+  const perStage = isPacked ? Math.max(1, Math.floor(stageBytes / largest)) : config.layers.length;
   const stretches: Stretch[] = [];
   for (let from = 0; from < config.layers.length; from += perStage) {
     stretches.push({ from, to: Math.min(config.layers.length, from + perStage) });
@@ -79,15 +98,18 @@ export function openDecoder(model: LanguageModel, { weights }: { readonly weight
   const compile = ({ from, to }: Stretch, rows: number): Promise<Session> => {
     const layers = config.layers.map((_, i) => {
       const shape = layerShape(model, i, { batch: { rows, tokens: 1 }, isTraining: false });
-      return isPacked ? { ...shape, forms: denseForms } : shape;
+      return isPacked ? { ...shape, forms: packedForms[i]! } : shape;
     });
     const outputs = decodeGraph(config, { rows, from, to, layers });
     const stored: Record<string, Tensor> = {};
-    for (let i = from; i < to && isPacked; i++) Object.assign(stored, prefixed(i, { ...resident.layers[i]!.tensors, ...denseLinears(i) }));
+    for (let i = from; i < to && isPacked; i++) Object.assign(stored, prefixed(i, packedTensors(i)));
     return openSession(writeModel({ outputs, stored }), sessionOptions);
   };
-  const denseLinears = (i: number): Record<string, Tensor> =>
-    Object.fromEntries(linearNames.map((name) => [name, dense(resident.layers[i]!.linears[name])]));
+  const packedTensors = (i: number): Record<string, Tensor> => {
+    const { tensors, linears } = resident.layers[i]!;
+    const norms = Object.fromEntries(Object.keys(normSizes(config)).map((name) => [name, tensors[name]!]));
+    return Object.assign(norms, ...linearNames.map((name) => packed(name, packedForms[i]![name], linears[name])));
+  };
 
   const stages = new Map<number, Promise<readonly Session[]>>();
   const stagesFor = (rows: number): Promise<readonly Session[]> => {
@@ -152,7 +174,16 @@ export function openDecoder(model: LanguageModel, { weights }: { readonly weight
   };
 }
 
-const denseForms = Object.fromEntries(linearNames.map((name) => [name, { kind: 'f32' }])) as ReturnType<typeof layerShape>['forms'];
+/** How layer `i` is packed: an adapter may want a matrix spelt out. */
+const formsOfPacked = ({ config, resident, adapter }: LanguageModel, i: number): Forms =>
+  mapForms((name) =>
+    adapter.modules.get(`model.layers.${i}.${name}`)?.shape.dora
+      ? { kind: 'f32' }
+      : packedForm(resident.layers[i]!.forms[name], linearSizes(config)[name][1]),
+  );
+
+const packed = (name: string, { kind }: WeightForm, stored: StoredTensor): Readonly<Record<string, Tensor>> =>
+  kind === 'int4' ? int4Tensors(name, stored as BlockTensor) : { [name]: dense(stored) };
 
 const dense = (stored: StoredTensor): Tensor => tensor('float32', stored.shape, toFloat32(stored));
 

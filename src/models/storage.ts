@@ -59,6 +59,8 @@ export function bytesPerWeight(form: WeightForm): number {
       return 2;
     case 'nf4':
       return 0.5 + 4 / form.blockSize;
+    case 'int4':
+      return 0.5 + 8 / form.blockSize;
     case 'blocks':
       return (form.values === 'uint4' ? 0.5 : 1) + (4 * (form.hasMinimums ? 2 : 1)) / form.blockSize;
   }

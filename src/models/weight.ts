@@ -2,7 +2,7 @@
 // spelt out by ordinary operators each time they are used, so only the packed bytes stay in memory.
 
 import { unpackNf4 } from '../graph/gradients.ts';
-import { add, apply, cast, concat, constant, gemm, input, mul, reshape } from '../graph/node.ts';
+import { add, apply, cast, concat, constant, gemm, input, mul, reduceSum, reshape } from '../graph/node.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { Value } from '../graph/value.ts';
 import type { StoredTensor } from './stored-tensor.ts';
@@ -11,6 +11,8 @@ import type { StoredTensor } from './stored-tensor.ts';
 export type WeightForm =
   | { readonly kind: 'f32' | 'f16' }
   | { readonly kind: 'nf4'; readonly blockSize: number }
+  /** For generation only: `int4Tensors` (int4.ts) says what is given for it. */
+  | { readonly kind: 'int4'; readonly blockSize: number }
   | {
       readonly kind: 'blocks';
       readonly values: 'int8' | 'uint8' | 'uint4';
@@ -74,6 +76,7 @@ export function weightTensors(name: string, stored: StoredTensor): Readonly<Reco
 /** The matrix of shape [out, in] called `name`, for use in a graph. */
 export function weight(name: string, form: WeightForm, [out, inner]: readonly [number, number]): Weight {
   if (form.kind === 'nf4') return nf4Weight(name, form.blockSize, [out, inner]);
+  if (form.kind === 'int4') return int4Weight(name, form.blockSize, [out, inner]);
   const dense =
     form.kind === 'blocks'
       ? blockWeight(name, form, [out, inner])
@@ -90,6 +93,24 @@ function nf4Weight(name: string, blockSize: number, [out, inner]: readonly [numb
     times: (x, c) => {
       const product = apply('MatMulBnb4', [x, packed, absmax], { attributes, label: name })[0]!;
       return c ? add(product, c) : product;
+    },
+  };
+}
+
+function int4Weight(name: string, blockSize: number, [out, inner]: readonly [number, number]): Weight {
+  const blocks = inner / blockSize;
+  const packed = input(name, 'uint8', [out, blocks, blockSize / 2]);
+  const scales = input(`${name}.scales`, 'float32', [out * blocks]);
+  const offsets = input(`${name}.offsets`, 'float32', [out, blocks]);
+  const attributes = { K: inner, N: out, bits: 4, block_size: blockSize, accuracy_level: 1 };
+  return {
+    get dense(): Value {
+      throw new Error(`weight: ${name} is only multiplied by, never spelt out`);
+    },
+    times: (x, c) => {
+      const sums = reshape(reduceSum(reshape(x, [x.shape[0]!, blocks, blockSize]), [2]), [x.shape[0]!, blocks]);
+      const rest = gemm(sums, offsets, { transB: true, ...(c && { c }) });
+      return add(apply('MatMulNBits', [x, packed, scales], { attributes, label: name })[0]!, rest);
     },
   };
 }

@@ -159,6 +159,7 @@ export const refused: readonly OpName[] = [
   'Round',
   'MatMulIntegerToFloat',
   'GroupQueryAttention',
+  'MatMulNBits',
   'Gather',
   'BitwiseAnd',
   'BitShift',

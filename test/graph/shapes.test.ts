@@ -22,6 +22,12 @@ describe('shapes', () => {
     { op: 'Gemm', inputs: [x('n', 4), x(6, 4), x(6)], attributes: { transB: 1 }, gives: ['n', 6] },
     { op: 'MatMulBnb4', inputs: [x('n', 128), typed('uint8', 256, 1), x(8)], attributes: nf4, gives: ['n', 4] },
     { op: 'MatMulIntegerToFloat', inputs: [typed('uint8', 'n', 3), typed('int8', 3, 4), x(), x(4)], gives: ['n', 4] },
+    {
+      op: 'MatMulNBits',
+      inputs: [x('n', 64), typed('uint8', 3, 2, 16), x(6)],
+      attributes: { K: 64, N: 3, bits: 4, block_size: 32 },
+      gives: ['n', 3],
+    },
     { op: 'RotaryEmbedding', inputs: [x(1, 2, 'n', 8), typed('int64', 1), x(16, 4), x(16, 4)], gives: [1, 2, 'n', 8] },
     { op: 'RotaryEmbedding', inputs: [x(1, 'n', 16), typed('int64', 1, 'n'), x('p', 4), x('p', 4)], gives: [1, 'n', 16] },
     {
@@ -74,6 +80,12 @@ describe('shapes', () => {
       op: 'MatMulIntegerToFloat',
       inputs: [typed('uint8', 2, 3), typed('int8', 3, 4), x(), x(3)],
       says: 'scales [3] do not fit [2, 4]',
+    },
+    {
+      op: 'MatMulNBits',
+      inputs: [x('n', 64), typed('uint8', 3, 64), x(6)],
+      attributes: { K: 64, N: 3, bits: 4, block_size: 32 },
+      says: '[3, 64] and [6] are not [3, 64] in blocks of 32',
     },
     { op: 'SimplifiedLayerNormalization', inputs: [x(2, 3), x(2)], says: 'weight [2] does not fit [2, 3]' },
     { op: 'RotaryEmbedding', inputs: [x(3, 8)], says: 'not [batch, heads, tokens, dim] or [batch, tokens, heads * dim]: [3, 8]' },

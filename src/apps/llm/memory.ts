@@ -58,10 +58,11 @@ export function inferenceBytes(model: ModelOutline, { rows = 1, tokens }: { read
   const { config } = model;
   const { hiddenSize, intermediateSize, heads, keyValueHeads, headDim } = config;
   const sizes = linearSizes(config);
-  const packed = packedBytes(config);
+  const layers = layerForms(model, 'stored');
+  const packed = packedBytes(config, layers);
   let weights = 0;
   let spelt = 0;
-  for (const forms of layerForms(model, 'stored')) {
+  for (const forms of layers) {
     for (const name of linearNames) {
       const count = countOf(sizes[name]);
       weights += count * bytesPerWeight(forms[name]);
