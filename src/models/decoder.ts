@@ -47,14 +47,18 @@ export type DecodeStep = {
 };
 
 const packedLimit = 1.5 * 2 ** 30;
+/** Constants of one compiled stage. */
+const stageBytes = 2 ** 26;
 
 type Forms = LayerShape['forms'];
 
-/** Bytes of a model's matrices when they are packed, where that is what is done unless told otherwise; else 0. */
+/** Bytes that packing takes at its worst, where that is what is done unless told otherwise; else 0. */
 export function packedBytes(config: ModelConfig, layers: readonly Forms[]): number {
   const packed = layers.map((forms) => mapForms((name) => packedForm(forms[name], linearSizes(config)[name][1])));
-  const all = packed.reduce((sum, forms) => sum + layerBytes(config, forms), 4 * config.vocabSize * config.hiddenSize);
-  return all <= packedLimit ? all : 0;
+  const head = 4 * config.vocabSize * config.hiddenSize;
+  const all = packed.reduce((sum, forms) => sum + layerBytes(config, forms), head);
+  // On their way into the runtime constants exist as an array, in the model's bytes, read from these, and laid out.
+  return all <= packedLimit ? all + 4 * Math.max(head, Math.min(all - head, stageBytes)) : 0;
 }
 
 /** Four-bit blocks stay so. */
@@ -65,9 +69,6 @@ const layerBytes = (config: ModelConfig, forms: Forms): number =>
 
 const mapForms = (formOf: (name: LinearName) => WeightForm): Forms =>
   Object.fromEntries(linearNames.map((name) => [name, formOf(name)])) as Forms;
-
-/** Constants of one compiled stage: on the way into the runtime they exist several times. */
-const stageBytes = 2 ** 27;
 
 /**
  * Makes a model ready to continue texts.
@@ -120,12 +121,14 @@ export function openDecoder(model: LanguageModel, { weights }: { readonly weight
   // Arrays of weights stay the same, so that they are named once; an adapter's are read at every call.
   const layerInputs = config.layers.map((_, i) => (isPacked ? {} : prefixed(i, resident.layers[i]!.tensors)));
 
+  // Packed, the head is not kept as an array beside the constant that it becomes.
   let head: Promise<Session> | undefined;
-  const headForm = isPacked ? ({ kind: 'f32' } as const) : formOf(runnableHead(resident.head));
-  const headInputs = isPacked ? { lm_head: dense(resident.head) } : weightTensors('lm_head', runnableHead(resident.head));
-  const openHead = () => {
-    const outputs = { logits: logitsHead(config, headForm) };
-    return (head ??= openSession(writeModel({ outputs, ...(isPacked && { stored: headInputs }) }), sessionOptions));
+  const plainHead = isPacked ? undefined : runnableHead(resident.head);
+  const headInputs = plainHead ? weightTensors('lm_head', plainHead) : {};
+  const openHead = (): Promise<Session> => {
+    const logits = logitsHead(config, plainHead ? formOf(plainHead) : { kind: 'f32' });
+    const stored = isPacked ? { lm_head: dense(resident.head) } : {};
+    return openSession(writeModel({ outputs: { logits }, stored }), sessionOptions);
   };
 
   const tables = rotationTables(model);
@@ -161,7 +164,7 @@ export function openDecoder(model: LanguageModel, { weights }: { readonly weight
     },
     score: async (hidden, into) => {
       const rows = hidden.length / width;
-      const session = await openHead();
+      const session = await (head ??= openHead());
       await session.run(
         { hidden: tensor('float32', [rows, width], hidden), norm: resident.norm, ...headInputs },
         { logits: tensor('float32', [rows, config.vocabSize], into) },

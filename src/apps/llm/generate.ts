@@ -2,14 +2,14 @@ import { UserError } from '../../base/errors.ts';
 import { type Progress, silent } from '../../base/progress.ts';
 import { openDecoder } from '../../models/decoder.ts';
 import { openModel } from '../../models/folder.ts';
-import { type GenerationOptions, generate } from '../../models/generate.ts';
+import type { GenerationOptions } from '../../models/generate.ts';
+import { streamTexts } from '../../models/generate-text.ts';
 import { languageModel } from '../../models/language-model.ts';
 import { openTokenizer } from '../../models/open-tokenizer.ts';
 import { readAdapter } from '../../models/peft.ts';
 import { loadResident } from '../../models/resident.ts';
 import { type StoragePolicy, storageOf, storagePolicies } from '../../models/storage.ts';
 import { encodePrompt, type Prompt } from './prompts.ts';
-import { stopTexts } from './stop-texts.ts';
 
 export type AnswerOptions = Pick<GenerationOptions, 'temperature' | 'topK' | 'topP' | 'repetitionPenalty' | 'seed' | 'rows'> & {
   readonly model: string;
@@ -75,44 +75,32 @@ export async function answer({
     const model = languageModel(resident, { session, ...(found && { adapter: found.adapter }) });
     const decoder = openDecoder(model);
     try {
-      const texts = prompts.map(() => ({ stream: tokenizer.decodeStream({ skipSpecial: true }), stops: stopTexts(stop), text: '' }));
-      const say = (prompt: number, piece: string) => {
-        if (piece === '') return;
-        texts[prompt]!.text += piece;
-        onText(prompt, piece);
-      };
       const longest = ids.reduce((most, { length }) => Math.max(most, length), 0);
       const room = Math.max(1, Math.min(usualTokens, config.contextLength - longest));
-      const answers = prompts.map((): { tokens: number; end: Answer['end'] } => ({ tokens: 0, end: 'length' }));
+      const answers = prompts.map((): { text: string; tokens: number; end: Answer['end'] } => ({ text: '', tokens: 0, end: 'length' }));
       let [tokens, first, last] = [0, 0, 0];
       const start = performance.now();
-      const generated = generate(decoder, ids, {
+      const parts = streamTexts(decoder, ids, {
         ...options,
+        tokenizer,
+        stop,
         maxNewTokens: maxNewTokens ?? room,
         stopTokens: [...new Set([...config.eosTokenIds, ...(isRaw ? [] : tokenizer.special.endOfTurn)])],
-        isOver: ({ prompt, id }) => {
-          const { stream, stops } = texts[prompt]!;
-          const { shown, isOver } = stops.push(stream.push(id));
-          say(prompt, shown);
-          return isOver;
-        },
       });
-      for await (const { prompt, end } of generated) {
+      for await (const { prompt, text, end } of parts) {
         last = performance.now();
         if (tokens === 0) first = last;
         tokens += 1;
         const one = answers[prompt]!;
+        one.text += text;
         one.tokens += 1;
-        if (end === undefined) continue;
-        one.end = end;
-        const { stream, stops } = texts[prompt]!;
-        const rest = stops.push(stream.end());
-        say(prompt, rest.shown + (rest.isOver ? '' : stops.end()));
+        if (end) one.end = end;
+        if (text !== '') onText(prompt, text);
       }
       const seconds = (tokens > 1 ? last - first : last - start) / 1000;
       const rate = tokens === 0 ? 0 : (tokens > 1 ? tokens - 1 : 1) / Math.max(seconds, 1e-6);
       return {
-        answers: answers.map((one, i) => ({ text: texts[i]!.text, ...one })),
+        answers,
         tokens,
         tokensPerSecond: Number(rate.toPrecision(4)),
       };

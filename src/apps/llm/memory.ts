@@ -1,11 +1,11 @@
 // What a model needs in memory, from names, shapes and types alone. Training is told by the plan of training/memory-plan, at its most
-// frugal: one row, activations computed again. Generating holds the weights as they are stored; small models once more, packed in float32
-// (twice while the runtime lays them out), larger ones their largest matrix spelt out; keys and values of every position in float32; and
-// one layer's values for as much of the prompt as goes through at once.
+// frugal: one row, activations computed again. Generating holds the weights as they are stored; small models once more, packed (parts of it
+// several times while the runtime lays them out), larger ones their largest matrix spelt out; keys and values of every position in float32;
+// and one layer's values for as much of the prompt as goes through at once.
 //
-// Worked case: SmolLM2-135M in Q4_1: 135 million numbers at 0.75 to 1.125 bytes are 110 MB, packed twice in float32 1,076 MB; 2,048
-// positions of 30 layers, 3 heads of 64 for keys and as many for values, at 4 bytes are 94 MB; with Node and the runtime 1.6 GB. Measured
-// for a short text: 1.8 GB. Estimates: allocators add their own.
+// Worked case: SmolLM2-135M in Q4_1: 135 million numbers at 0.75 to 1.125 bytes are 112 MB; packed 193 MB, its layers as four-bit blocks and
+// its head in float32, and four times the head of 113 MB on the way; 2,048 positions of 30 layers, 3 heads of 64 for keys and as many for
+// values, at 4 bytes are 94 MB; with Node and the runtime 1.1 GB. Measured for a short text: 1.1 GB. Estimates: allocators add their own.
 
 import type { ModelConfig } from '../../models/config.ts';
 import { packedBytes } from '../../models/decoder.ts';
@@ -72,7 +72,7 @@ export function inferenceBytes(model: ModelOutline, { rows = 1, tokens }: { read
   const cache = 4 * 2 * config.layers.length * keyValueHeads * headDim * rows * tokens;
   const fresh = Math.min(tokens, promptTokens);
   const layer = 4 * rows * fresh * (4 * hiddenSize + 3 * intermediateSize + 2 * heads * headDim) + 4 * 2 * rows * heads * fresh * tokens;
-  return programBytes + weights + vocabularyBytes(model) + 2 * packed + cache + layer + spelt;
+  return programBytes + weights + vocabularyBytes(model) + packed + cache + layer + spelt;
 }
 
 export type LoraSetting = {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { stopTexts } from '../../../src/apps/llm/stop-texts.ts';
+import { stopTexts } from '../../src/models/stop-texts.ts';
 
 function run(pieces: readonly string[], stops: readonly string[]) {
   const { push, end } = stopTexts(stops);
