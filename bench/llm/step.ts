@@ -3,6 +3,7 @@
 //
 // usage: node bench/llm/step.ts {gemma3|llama|smollm2} {exact|fast} [--layers N] [--tokens N] [--steps N] [--gguf FILE] [--storage f32|nf4]
 
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { random } from '../../src/base/random.ts';
@@ -32,6 +33,7 @@ const { positionals, values } = parseArgs({
     gguf: { type: 'string' },
     storage: { type: 'string', default: 'f32' },
     kept: { type: 'string' },
+    vocabulary: { type: 'string', default: '32000' },
   },
 });
 const [arch, precision] = positionals as [string, 'exact' | 'fast'];
@@ -70,7 +72,8 @@ for (let step = 0; step <= steps; step++) {
   times.push((performance.now() - start) / 1000);
 }
 const timed = times.slice(1).sort((a, b) => a - b);
-const peakMb = process.resourceUsage().maxRSS / 1024;
+// Not ru_maxrss, which starts at the parent's.
+const peakMb = Number(/VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024;
 console.log(JSON.stringify({ best_s: timed[0], median_s: timed[timed.length >> 1], peak_mb: peakMb, loss }));
 
 async function smollm2(path: string): Promise<Resident> {
@@ -81,7 +84,7 @@ async function smollm2(path: string): Promise<Resident> {
 }
 
 function shapeOf(name: string, count: number): ModelConfig {
-  const common = { vocab_size: 32000, num_hidden_layers: count, pad_token_id: 0, id2label: { 0: 'no', 1: 'yes' } };
+  const common = { vocab_size: Number(values.vocabulary), num_hidden_layers: count, pad_token_id: 0, id2label: { 0: 'no', 1: 'yes' } };
   return name === 'gemma3'
     ? readConfig({
         ...{ ...common, architectures: ['Gemma3TextForSequenceClassification'], model_type: 'gemma3_text', hidden_size: 2560 },

