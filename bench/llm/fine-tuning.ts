@@ -9,7 +9,11 @@ import { clinfuse } from '../clinfuse.ts';
 import { atLeast, type Row } from '../row.ts';
 import { smollm2 } from './model.ts';
 
-type Report = { readonly before: { readonly loss: number }; readonly best: { readonly metrics: { readonly loss: number } }; readonly steps: number };
+type Report = {
+  readonly before: { readonly loss: number };
+  readonly best: { readonly metrics: { readonly loss: number } };
+  readonly steps: number;
+};
 
 export async function* fineTuning(questions: string): AsyncIterable<Row> {
   const gguf = smollm2();
@@ -17,7 +21,17 @@ export async function* fineTuning(questions: string): AsyncIterable<Row> {
   const scratch = temporaryFolder();
   try {
     const settings = ['--rank', 16, '--alpha', 32, '--learning-rate', 2e-4, '--batch-size', 4, '--epochs', 1, '--max-length', 256] as const;
-    const { output, seconds, peakMb } = clinfuse<Report>('llm', 'train', '--model', gguf, '--data', questions, '--out', join(scratch.path, 'run'), ...settings);
+    const { output, seconds, peakMb } = clinfuse<Report>(
+      'llm',
+      'train',
+      '--model',
+      gguf,
+      '--data',
+      questions,
+      '--out',
+      join(scratch.path, 'run'),
+      ...settings,
+    );
     const fall = 1 - output.best.metrics.loss / output.before.loss;
     yield atLeast('SmolLM2-135M on 500 pairs of MedQuAD: fall of the held-out loss', fall, 0.15, '', {
       peer: `${output.before.loss.toFixed(3)} to ${output.best.metrics.loss.toFixed(3)} in ${output.steps} steps, ${Math.round(seconds)} s, ${Math.round(peakMb)} MB`,

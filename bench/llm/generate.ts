@@ -2,7 +2,6 @@
 // of each; also with the file's four-bit blocks kept. Also by itself: node bench/llm/generate.ts [--quick]
 
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -14,9 +13,9 @@ import { languageModel } from '../../src/models/language-model.ts';
 import { openTokenizer } from '../../src/models/open-tokenizer.ts';
 import { loadResident } from '../../src/models/resident.ts';
 import { type StoragePolicy, storageOf } from '../../src/models/storage.ts';
-import { cache } from '../populations.ts';
 import { atLeast, type Row } from '../row.ts';
 import { pythonOf } from '../splink.ts';
+import { smollm2 } from './model.ts';
 
 const threads = 2;
 const tokens = 64;
@@ -36,7 +35,7 @@ const prompts = [
 /** Rows of the comparison; one that says so where the peer (bench/peers/setup.sh) or the model is not at hand. */
 export async function* generation({ quick }: { readonly quick: boolean }): AsyncIterable<Row> {
   const python = pythonOf('llm');
-  const [file] = globSync(join(cache, 'models', 'smollm2-wheel', '*', '*.Q4_1.gguf'));
+  const file = smollm2();
   if (!python || !file) {
     yield { figure: 'generation beside transformers', value: 0, unit: 'texts', peer: python ? 'no model' : 'not installed', ok: true };
     return;

@@ -2,7 +2,7 @@
 // logits. Also by itself: node bench/llm/round-trip.ts
 
 import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { temporaryFolder } from '../../src/base/files.ts';
@@ -16,9 +16,9 @@ import { newAdapter } from '../../src/models/lora.ts';
 import { type Merge, mergeModel } from '../../src/models/merge.ts';
 import { readAdapter, writeAdapter } from '../../src/models/peft.ts';
 import { largestDifference, logitsOf, runnable, tinyBatch, tinyFolder } from '../../test/models/tiny-models.ts';
-import { cache } from '../populations.ts';
 import { atMost, type Row } from '../row.ts';
 import { pythonOf } from '../splink.ts';
+import { smollm2 } from './model.ts';
 
 const tiny = resolve(tinyFolder('llama'), '..');
 const must = 1e-4;
@@ -145,7 +145,7 @@ async function writeCases(folder: string, made: readonly Made[]): Promise<readon
   ];
   const cases: Case[] = [];
   for (const plan of plans) cases.push(...(await writePlan(folder, plan)));
-  const gguf = smollm();
+  const gguf = smollm2();
   if (gguf !== undefined) {
     const ids = [Array.from({ length: 24 }, (_, i) => (i * 977 + 31) % 49152)];
     const batch = batchOf({ ids, lengths: [24], isClass: false });
@@ -207,10 +207,6 @@ function batchOf({ ids, lengths, isClass }: Pick<Case, 'ids' | 'lengths'> & { re
     ? { ...batch, kind: 'class', labels: new Int32Array(ids.length) }
     : { ...batch, kind: 'causal', targets: new Int32Array(batch.ids.length).fill(-100) };
 }
-
-/** The real model, where it was fetched (bench/peers/setup.sh). */
-const smollm = (): string | undefined =>
-  globSync('models/**/SmolLM2-135M-Instruct.Q4_1.gguf', { cwd: cache }).map((file) => join(cache, file))[0];
 
 if (import.meta.main)
   for await (const { figure, value, ok } of roundTrip()) console.log(`${ok ? 'ok  ' : 'MISS'} ${value.toExponential(1)}  ${figure}`);

@@ -45,7 +45,6 @@ export const gradients: { readonly [O in OpName]: Rule } = {
   Div: ({ inputs: [a, b], outputs: [y] }, g) => [sumTo(div(g, b!), a!.shape), sumTo(neg(div(mul(g, y!), b!)), b!.shape)],
   Neg: (_, g) => [neg(g)],
   Abs: refuse,
-  Round: refuse,
   Exp: ({ outputs: [y] }, g) => [times(g, y!)],
   Log: ({ inputs: [x] }, g) => [div(g, x!)],
   Sqrt: ({ outputs: [y] }, g) => [div(mul(g, scalar(0.5)), y!)],
@@ -92,6 +91,8 @@ export const gradients: { readonly [O in OpName]: Rule } = {
     ];
   },
   MatMulBnb4: ({ inputs: [, packed, absmax], attributes }, g) => [gemm(g, unpackNf4({ packed: packed!, absmax: absmax!, attributes }))],
+  QuantizeLinear: refuse,
+  DequantizeLinear: refuse,
   MatMulIntegerToFloat: refuse,
   // y = x r w with r = 1 / rms(x): dx = r (g w) - x r^3 mean(g w x), dw = sum over rows of g x r.
   SimplifiedLayerNormalization: ({ inputs: [x, w], outputs: [, r] }, g) => {

@@ -49,8 +49,6 @@ export const mul = (a: Value, b: Value): Value => one('Mul', [a, b]);
 export const div = (a: Value, b: Value): Value => one('Div', [a, b]);
 export const neg = (x: Value): Value => one('Neg', [x]);
 export const abs = (x: Value): Value => one('Abs', [x]);
-/** To the nearest whole number, halves to even. */
-export const round = (x: Value): Value => one('Round', [x]);
 export const exp = (x: Value): Value => one('Exp', [x]);
 export const log = (x: Value): Value => one('Log', [x]);
 export const sqrt = (x: Value): Value => one('Sqrt', [x]);
@@ -88,6 +86,11 @@ export const gemm = (a: Value, b: Value, { c, ...rest }: Product & { readonly c?
 /** alpha * a b over the last two axes, either operand transposed; the axes before them run in parallel. */
 export const matMul = (a: Value, b: Value, options: Product = {}): Value =>
   one('FusedMatMul', [a, b], productAttributes(options), options.label);
+
+/** Whole numbers 0..255 for the rows of x: 128 + x / step of its row, rounded. */
+export const quantizeRows = (x: Value, steps: Value): Value => one('QuantizeLinear', [x, steps, middle(x)], { axis: 0 });
+export const dequantizeRows = (q: Value, steps: Value): Value => one('DequantizeLinear', [q, steps, middle(q)], { axis: 0 });
+const middle = ({ shape }: Value): Value => constant(tensor('uint8', [fixed(shape)[0]!], new Uint8Array(fixed(shape)[0]!).fill(128)));
 
 /** x / rms(x) * weight over the last axis. */
 export const rmsNorm = (x: Value, weight: Value, epsilon: number): Value =>

@@ -60,7 +60,6 @@ export const operators = {
   Div: broadcast,
   Neg: elementwise,
   Abs: elementwise,
-  Round: elementwise,
   Exp: elementwise,
   Log: elementwise,
   Sqrt: elementwise,
@@ -130,6 +129,23 @@ export const operators = {
         throw new Error(`${showShape(b!.shape)} and ${showShape(scales!.shape)} are not [${N}, ${K}] in blocks of ${block}`);
       }
       return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N] }];
+    },
+  },
+  /** x in steps of `scale` from `zero` [along one axis], rounded and held to 0..255; and back. */
+  QuantizeLinear: {
+    attributes: { axis: 'int' },
+    infer: ([x, scale, zero], { axis }) => {
+      checkType(zero!, 'uint8');
+      checkAlong(x!, scale!, axis as number);
+      return [{ type: 'uint8', shape: x!.shape }];
+    },
+  },
+  DequantizeLinear: {
+    attributes: { axis: 'int' },
+    infer: ([x, scale], { axis }) => {
+      checkType(x!, 'uint8');
+      checkAlong(x!, scale!, axis as number);
+      return [{ type: 'float32', shape: x!.shape }];
     },
   },
   /** a uint8 [M, K], b int8 [K, N], scale of a (one), scales of b [N], zero point of a (one): the float product. */
@@ -306,6 +322,11 @@ const reduced = (shape: Shape, axes: readonly number[]): Shape =>
 
 function checkAxis(shape: Shape, axis: number): void {
   if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) throw new Error(`no axis ${axis} in ${showShape(shape)}`);
+}
+
+function checkAlong({ shape }: Typed, scale: Typed, axis: number): void {
+  if (!sameShape(scale.shape, [shape.at(axis)!]))
+    throw new Error(`scales ${showShape(scale.shape)} do not fit axis ${axis} of ${showShape(shape)}`);
 }
 
 function checkType({ type }: Typed, ...allowed: readonly DataType[]): void {

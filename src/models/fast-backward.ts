@@ -8,9 +8,9 @@
 // 8 bits for what the first leaves. Measured beside bfloat16: docs/experiments.md.
 
 import { gradients, type Rule } from '../graph/gradients.ts';
-import { abs, add, apply, cast, constant, input, mul, reciprocal, reduceMax, round, scalar, sub } from '../graph/node.ts';
+import { abs, add, apply, constant, dequantizeRows, input, mul, quantizeRows, reduceMax, reshape, scalar, sub } from '../graph/node.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
-import type { Node, Value } from '../graph/value.ts';
+import { fixed, type Node, type Value } from '../graph/value.ts';
 import { linearNames } from './decoder-layer.ts';
 
 /** The gradient table with 8-bit products for the frozen linear layers of a decoder layer, known by their labels. */
@@ -36,19 +36,16 @@ function product({ label, inputs: [x] }: Node, gradient: Value): Value {
   const packed = input(`${label}.int8`, 'int8', [out, inner]);
   const columns = input(`${label}.int8.columns`, 'float32', [inner]);
   const zero = constant(tensor('uint8', [], Uint8Array.of(128)));
-  /** step * q p c, with q whole numbers from -127 to 127. */
-  const multiply = (q: Value, step: number): Value =>
-    apply('MatMulIntegerToFloat', [cast(add(q, scalar(128)), 'uint8'), packed, scalar(step), columns, zero], {
-      label: `${label}.int8`,
-    })[0]!;
+  const multiply = (q: Value, scale: number): Value =>
+    apply('MatMulIntegerToFloat', [q, packed, scalar(scale), columns, zero], { label: `${label}.int8` })[0]!;
 
   const g = mul(gradient, input(`${label}.int8.rows`, 'float32', [out]));
   // A row of zeros must not be divided by zero.
   const step = add(mul(reduceMax(abs(g), [1]), scalar(1 / 127)), scalar(1e-37));
-  const scaled = mul(g, reciprocal(step));
-  const first = round(scaled);
+  const steps = reshape(step, [fixed(g.shape)[0]!]);
+  const first = quantizeRows(g, steps);
   if (!twoTerms.includes(label)) return mul(multiply(first, 1), step);
-  const second = round(mul(sub(scaled, first), scalar(254)));
+  const second = quantizeRows(sub(g, dequantizeRows(first, steps)), mul(steps, scalar(1 / 254)));
   return mul(add(multiply(first, 1), multiply(second, 1 / 254)), step);
 }
 

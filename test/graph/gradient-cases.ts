@@ -156,7 +156,8 @@ export const gradientCases: Readonly<Record<string, GradientCase>> = {
 export const refused: readonly OpName[] = [
   'Greater',
   'Abs',
-  'Round',
+  'QuantizeLinear',
+  'DequantizeLinear',
   'MatMulIntegerToFloat',
   'GroupQueryAttention',
   'MatMulNBits',
