@@ -5,9 +5,11 @@ import { describe, expect, test } from 'vitest';
 
 import { type Decoder, openDecoder } from '../../src/models/decoder.ts';
 import { generate, generateAll } from '../../src/models/generate.ts';
-import type { LanguageModel } from '../../src/models/language-model.ts';
+import { type LanguageModel, languageModel } from '../../src/models/language-model.ts';
+import { largestAt } from '../../src/models/logits.ts';
+import { readAdapter } from '../../src/models/peft.ts';
 import { storageOf } from '../../src/models/storage.ts';
-import { runnable, tinyFolder } from './tiny-models.ts';
+import { logitsOf, runnable, tinyFolder } from './tiny-models.ts';
 
 type Greedy = {
   readonly prompts: readonly (readonly number[])[];
@@ -60,6 +62,42 @@ test.each(['int8', 'nf4'] as const)('weights kept as %s give the same text from 
   const { prompts } = greedy.llama;
   const texts = (weights: 'packed' | 'stored') => using('llama', (decoder) => idsOf(decoder, prompts, settings), { weights, policy });
   expect(await texts('stored')).toEqual(await texts('packed'));
+});
+
+// DoRA on gemma3; the other way is the whole text through the layers anew for every token.
+test.each(['packed', 'stored'] as const)('an adapter is part of every token, weights %s', async (weights) => {
+  const base = await runnable(folders.gemma3);
+  const { adapter } = await readAdapter(join(folders.gemma3, 'adapter'), { base: { path: 'gemma3', config: base.config } });
+  const model = languageModel(base.resident, { adapter, session: { threads: 1 } });
+  const decoder = openDecoder(model, { weights });
+  const prompt = greedy.gemma3.prompts[0]!;
+  const expected: number[] = [];
+  while (expected.length < 6) {
+    const text = [...prompt, ...expected];
+    const ids = Int32Array.from(text);
+    const batch = { kind: 'causal', rows: 1, tokens: text.length, ids, lengths: Int32Array.of(text.length), targets: ids } as const;
+    expected.push(largestAt((await logitsOf(model, batch)).slice(-model.config.vocabSize)));
+  }
+  expect(await idsOf(decoder, [prompt], { ...settings, maxNewTokens: 6 })).toEqual([expected]);
+  expect(expected).not.toEqual(greedy.gemma3.plain[0]!.slice(0, 6));
+  await decoder.close();
+  await model.close();
+  await base.close();
+});
+
+test('a prompt of more than 512 tokens goes through in parts, to the same end', async () => {
+  const prompt = Array.from({ length: 700 }, (_, i) => 1 + ((i * 37) % 62));
+  const base = await runnable(folders.llama);
+  // The tiny model says it takes 64 tokens; nothing in it depends on that.
+  const model = languageModel({ ...base.resident, config: { ...base.config, contextLength: 1024 } }, { session: { threads: 1 } });
+  const ids = Int32Array.from(prompt);
+  const batch = { kind: 'causal', rows: 1, tokens: 700, ids, lengths: Int32Array.of(700), targets: ids } as const;
+  const next = largestAt((await logitsOf(model, batch)).slice(-model.config.vocabSize));
+  const decoder = openDecoder(model);
+  expect(await idsOf(decoder, [prompt], { ...settings, maxNewTokens: 1 })).toEqual([[next]]);
+  await decoder.close();
+  await model.close();
+  await base.close();
 });
 
 test('a model whose heads the cached attention does not take is refused', async () => {
