@@ -5,7 +5,7 @@ import type { Rope } from './config.ts';
 
 /**
  * Turns per position for each of the dim / 2 pairs, in radians. Every step is rounded to 32 bits as PyTorch's: a model was trained with
- * those, and at position 8000 the last bit of a frequency is worth 0.0005 of a turn.
+ * those, and at position 8000 the last bit of a frequency is worth 0.0005 radians.
  */
 export function ropeFrequencies({ base, scaling }: Rope, dim: number): Float32Array {
   return Float32Array.from({ length: dim / 2 }, (_, i) => {
