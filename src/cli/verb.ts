@@ -45,9 +45,14 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
     const [word, raw] = argument ? given : [undefined, given[0]];
     const { json, quiet, ...options } = raw as Record<string, unknown>;
     const rest = argument && word !== undefined ? { ...options, [argument.name]: word } : options;
+    // A verb that stands alone has the program itself above it.
+    const area = command.parent?.parent ? command.parent : undefined;
     const parsed = schema.safeParse(rest);
     if (!parsed.success)
-      throw new UserError('cli.option', `${name}: ${describeIssue(parsed.error.issues[0]!, argument?.name)}; see clinfuse ${name} --help`);
+      throw new UserError(
+        'cli.option',
+        `${name}: ${describeIssue(parsed.error.issues[0]!, argument?.name)}; see clinfuse ${area ? `${area.name()} ` : ''}${name} --help`,
+      );
     const result = await run(parsed.data, createContext({ json: json === true, quiet: quiet === true }));
     if (json) process.stdout.write(`${JSON.stringify(result.json)}\n`);
     else if (result.text !== undefined) process.stdout.write(`${result.text}\n`);

@@ -171,7 +171,7 @@ describe('llm with what cannot be used', () => {
 
   test.each<[string, () => void, string[], RegExp]>([
     ['nothing there', () => {}, ['info', 'model'], /model: not found: model; name a model folder or a \.gguf file/],
-    ['no path', () => {}, ['info'], /info: <path>: name a model folder/],
+    ['no path', () => {}, ['info'], /info: <path>: name a model folder.*; see clinfuse llm info --help/],
     ['an unknown verb', () => {}, ['inof'], /unknown verb: inof; did you mean info\?/],
     ['a folder without config', () => mkdirSync(at('model')), ['info', 'model'], /model: no config\.json: model/],
     [
