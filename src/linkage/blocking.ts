@@ -66,40 +66,39 @@ export function wholeBlock(recordCount: number): Blocks {
   return { kind: 'groups', name: 'all pairs', groups, ...lineUp(groups, 1) };
 }
 
-/** Numbers the pairs (group, code) that occur: lined up by code, then stably by group, equal ones lie side by side. */
+/** Numbers the pairs (group, code) that occur: group by group, a code gets the next number when the group first meets it. */
 function combine(
   groups: Int32Array,
   count: number,
   codes: Int32Array,
   valueCount: number,
 ): { readonly groups: Int32Array; readonly count: number } {
-  const { order } = lineUp(groups, count, lineUp(codes, valueCount).order);
+  const { order } = lineUp(groups, count);
   const joint = shared(groups.length).fill(-1);
-  let [number, group, code] = [-1, -1, -1];
+  const metIn = new Int32Array(valueCount).fill(-1);
+  const numberOf = new Int32Array(valueCount);
+  let next = 0;
   for (const record of order) {
-    if (groups[record] !== group || codes[record] !== code) {
-      group = groups[record]!;
-      code = codes[record]!;
-      number += 1;
+    const group = groups[record]!;
+    const code = codes[record]!;
+    if (code < 0) continue;
+    if (metIn[code] !== group) {
+      metIn[code] = group;
+      numberOf[code] = next++;
     }
-    joint[record] = number;
+    joint[record] = numberOf[code]!;
   }
-  return { groups: joint, count: number + 1 };
+  return { groups: joint, count: next };
 }
 
-/** Counting sort by group of all records, or of some in their order; without a group means left out. */
-function lineUp(groups: Int32Array, count: number, records?: Int32Array): { readonly order: Int32Array; readonly starts: Int32Array } {
-  const size = records?.length ?? groups.length;
+/** Counting sort by group; records without a group are left out. */
+function lineUp(groups: Int32Array, count: number): { readonly order: Int32Array; readonly starts: Int32Array } {
   const starts = shared(count + 1);
-  for (let i = 0; i < size; i++) {
-    const group = groups[records ? records[i]! : i]!;
-    if (group >= 0) starts[group + 1]! += 1;
-  }
+  for (const group of groups) if (group >= 0) starts[group + 1]! += 1;
   for (let group = 0; group < count; group++) starts[group + 1]! += starts[group]!;
   const order = shared(starts[count]!);
   const next = starts.slice();
-  for (let i = 0; i < size; i++) {
-    const record = records ? records[i]! : i;
+  for (let record = 0; record < groups.length; record++) {
     const group = groups[record]!;
     if (group >= 0) order[next[group]!++] = record;
   }

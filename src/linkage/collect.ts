@@ -58,10 +58,20 @@ export function collector(comparisonCount: number, patternCount: number) {
       if (dense) dense[pattern]! += pairs;
       else sparse.set(pattern, (sparse.get(pattern) ?? 0) + pairs);
     },
-    shifted: (pattern: number, bits: number) => {
-      if (shifts === shift.length) [shiftedPattern, shift] = [grow(shiftedPattern, 2 * shifts), grow(shift, 2 * shifts)];
-      shiftedPattern[shifts] = pattern;
-      shift[shifts++] = bits;
+    /** Counts a batch's pairs by pattern, but lists those that rarity shifts, with their bits. */
+    countPatterns: (patterns: Float64Array, isShifted: Uint8Array, bits: Float64Array, count: number) => {
+      if (shifts + count > shift.length) {
+        const wider = 2 * (shifts + count);
+        [shiftedPattern, shift] = [grow(shiftedPattern, wider), grow(shift, wider)];
+      }
+      for (let k = 0; k < count; k++) {
+        const pattern = patterns[k]!;
+        if (isShifted[k] === 1) {
+          shiftedPattern[shifts] = pattern;
+          shift[shifts++] = bits[k]!;
+        } else if (dense) dense[pattern]! += 1;
+        else sparse.set(pattern, (sparse.get(pattern) ?? 0) + 1);
+      }
     },
     result: (): KernelResult => {
       dense?.forEach((count, pattern) => {

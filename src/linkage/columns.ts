@@ -4,9 +4,11 @@
 // arithmetic in which DuckDB would subtract them: doubles; singles for FLOAT; whole numbers of 1/10^s for DECIMAL(w, s), so that
 // 0.4 - 0.3 <= 0.1 holds for decimals and not for doubles, as it does there; days for DATE.
 
+import { quote } from '../sql/duckdb.ts';
 import { type Dictionary, type Encoder, shared, sqlFault } from './encode.ts';
 import type { Points } from './geo.ts';
 import type { Lists } from './lists.ts';
+import { columnsOf } from './sql-text.ts';
 import { sumSquares, type Vectors } from './vectors.ts';
 
 /** How DuckDB subtracts two expressions. */
@@ -27,16 +29,35 @@ export async function arithmeticOf(encoder: Encoder, left: string, right: string
 /** A numeric expression over one record in units of 1/`scale`: NaN for missing, infinite for what is not a number, which is near to nothing either. */
 export async function readNumbers(encoder: Encoder, expression: string, { isSingle, scale, isDate }: Arithmetic): Promise<Float64Array> {
   const plain = isDate ? `date_diff('day', date '1970-01-01', ${expression})` : expression;
-  const values = doubles(encoder.recordCount);
-  const read = await trying(expression, () =>
-    encoder.db.columns<{ r: Int32Array; v: Float64Array }>(
-      `select r, case when isnan(v) then 'infinity'::double else v end as v
-       from (select __row as r, cast(${plain} as double) as v from ${encoder.table})`,
-    ),
-  );
   const inArithmetic = isSingle ? Math.fround : scale === 1 ? (value: number) => value : (value: number) => Math.round(value * scale);
-  for (let n = 0; n < read.r.length; n++) values[read.r[n]!] = inArithmetic(read.v[n]!);
+  const read = async (place: string, from: string, into: Float64Array): Promise<Float64Array> => {
+    const { p, v } = await trying(expression, () =>
+      encoder.db.columns<{ p: Int32Array; v: Float64Array }>(
+        `select p, case when isnan(v) then 'infinity'::double else v end as v from (select ${place} as p, cast(${plain} as double) as v from ${from})`,
+      ),
+    );
+    for (let n = 0; n < p.length; n++) into[p[n]!] = inArithmetic(v[n]!);
+    return into;
+  };
+  const values = doubles(encoder.recordCount);
+  const texts = await codedText(encoder, expression);
+  if (!texts) return read('__row', encoder.table, values);
+  // Once for each text, the last place for a missing one.
+  const { column, codes, valueCount, dictionary } = texts;
+  const distinct = `(select v as ${quote(column)}, code from ${dictionary.table} union all select null, ${valueCount})`;
+  const byCode = await read('code', distinct, new Float64Array(valueCount + 1));
+  for (let record = 0; record < values.length; record++) values[record] = byCode[codes[record]! < 0 ? valueCount : codes[record]!]!;
   return values;
+}
+
+/** The one text column that an expression reads, where its values have codes and occur several times each. */
+async function codedText(encoder: Encoder, expression: string) {
+  const [column, another] = columnsOf(expression);
+  if (column === undefined || another !== undefined) return undefined;
+  const known = encoder.known(quote(column));
+  if (!known || known.dictionary.expressions.length > 1 || 2 * known.valueCount > encoder.recordCount) return undefined;
+  const type = await encoder.db.value<string>(`select typeof(${quote(column)}) from ${encoder.table} limit 1`);
+  return type === 'VARCHAR' ? { column, ...known } : undefined;
 }
 
 /**

@@ -85,6 +85,11 @@ export class Encoder {
     return this.encoded.get(key)!;
   }
 
+  /** Codes of an expression that was encoded before. */
+  known(expression: string): Codes | undefined {
+    return this.encoded.get(normaliseExpression(expression));
+  }
+
   /** Encodes expressions in one pass over the records, where `codes` would take one for each. */
   async encode(expressions: readonly string[]): Promise<void> {
     const keys = [...new Set(expressions.map(normaliseExpression))].filter((key) => !this.encoded.has(key));

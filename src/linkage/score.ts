@@ -70,10 +70,7 @@ function counter(data: KernelData, { active, rarity }: CountJob, found: Collecto
         }
       });
     }
-    for (let k = 0; k < count; k++) {
-      if (isShifted[k] === 1) found.shifted(patterns[k]!, bits[k]!);
-      else found.count(patterns[k]!, 1);
-    }
+    found.countPatterns(patterns, isShifted, bits, count);
   };
 }
 

@@ -131,13 +131,7 @@ function joined(parts: readonly KernelResult[]): KernelResult {
     return whole;
   };
   const [left, right] = [join((part) => part.left), join((part) => part.right)];
-  const order = countingOrder(
-    left,
-    countingOrder(
-      right,
-      new Uint32Array(size).map((_, i) => i),
-    ),
-  );
+  const order = orderOf(left, right);
   const arrange = <T extends Int32Array | Float64Array | Uint8Array>(values: T): T => {
     const arranged = new (values.constructor as new (length: number) => T)(size);
     for (let i = 0; i < size; i++) arranged[i] = values[order[i]!]!;
@@ -181,12 +175,33 @@ function sortShifts(patterns: Float64Array, shift: Float64Array): void {
   }
 }
 
-/** Stable counting sort: the given order, rearranged by key. */
-function countingOrder(keys: Int32Array, order: Uint32Array): Uint32Array {
-  const starts = new Uint32Array(keys.reduce((most, key) => Math.max(most, key), -1) + 2);
-  for (const key of keys) starts[key + 1]! += 1;
-  for (let key = 1; key < starts.length; key++) starts[key]! += starts[key - 1]!;
-  const arranged = new Uint32Array(order.length);
-  for (const place of order) arranged[starts[keys[place]!]!++] = place;
-  return arranged;
+/** Places of the pairs by (left, right): a counting sort by left, then each left record's few pairs by right. */
+function orderOf(left: Int32Array, right: Int32Array): Uint32Array {
+  let most = -1;
+  for (const record of left) if (record > most) most = record;
+  const starts = new Uint32Array(most + 2);
+  for (const record of left) starts[record + 1]! += 1;
+  for (let record = 1; record < starts.length; record++) starts[record]! += starts[record - 1]!;
+  const next = starts.slice();
+  const order = new Uint32Array(left.length);
+  for (let pair = 0; pair < left.length; pair++) order[next[left[pair]!]!++] = pair;
+  for (let record = 0; record <= most; record++) sortPart(order, right, starts[record]!, starts[record + 1]!);
+  return order;
+}
+
+const fewPairs = 24;
+
+/** Sorts order[from .. until) by key, in place. */
+function sortPart(order: Uint32Array, keys: Int32Array, from: number, until: number): void {
+  if (until - from > fewPairs) {
+    order.subarray(from, until).sort((a, b) => keys[a]! - keys[b]!);
+    return;
+  }
+  for (let i = from + 1; i < until; i++) {
+    const pair = order[i]!;
+    const key = keys[pair]!;
+    let at = i;
+    for (; at > from && keys[order[at - 1]!]! > key; at--) order[at] = order[at - 1]!;
+    order[at] = pair;
+  }
 }
