@@ -96,7 +96,7 @@ function codedLayouter({ type, values, codes, rows }: Coded, scratch: Scratch, n
     const nulls = size - present;
     if (present === 0) return { nulls, data: { bytes: levels, values: size } };
     const dictionary = { bytes: copyValues(values, occurring.subarray(0, count), type === 'VARCHAR'), values: count };
-    return { nulls, dictionary, data: { bytes: Buffer.concat([levels, packPlaces(places, present, count)]), values: size } };
+    return { nulls, dictionary, data: { bytes: packPlaces(levels, places.subarray(0, present), count), values: size } };
   };
 }
 
@@ -148,24 +148,31 @@ function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
   return new DataView(buffer, byteOffset, byteLength);
 }
 
-/** Places below `count`, each in as few bits as the largest needs: the width, then one run of packed bits. */
-function packPlaces(places: Int32Array, size: number, count: number): Uint8Array {
+/** After the levels, places below `count`, each in as few bits as the largest needs: the width, then one run of packed bits. */
+function packPlaces(levels: Uint8Array, places: Int32Array, count: number): Uint8Array {
   const width = Math.max(1, 32 - Math.clz32(count - 1));
-  const words = new Uint32Array(Math.ceil((Math.ceil(size / 8) * width) / 4));
-  let [word, used, at] = [0, 0, 0];
-  for (let i = 0; i < size; i++) {
+  const header = [width, ...runHeader(places.length, true)];
+  const size = Math.ceil(places.length / 8) * width;
+  const start = levels.length + header.length;
+  // Bits are written in words, of which the last may reach beyond the end.
+  const bytes = new Uint8Array(start + size + 4);
+  bytes.set(levels);
+  bytes.set(header, levels.length);
+  const words = viewOf(bytes);
+  let [word, used, at] = [0, 0, start];
+  for (let i = 0; i < places.length; i++) {
     const place = places[i]!;
     word |= place << used;
     used += width;
     if (used < 32) continue;
-    words[at++] = word;
+    words.setInt32(at, word, true);
+    at += 4;
     used -= 32;
     // What of the place did not fit.
     word = used === 0 ? 0 : place >>> (width - used);
   }
-  if (used > 0) words[at] = word;
-  const packed = new Uint8Array(words.buffer, 0, Math.ceil(size / 8) * width);
-  return Buffer.concat([Uint8Array.of(width, ...runHeader(size, true)), packed]);
+  if (used > 0) words.setInt32(at, word, true);
+  return bytes.subarray(0, start + size);
 }
 
 /** Which rows hold a value: their number of bytes, then one run of ones, or of a bit a row where some are missing (a negative code). */

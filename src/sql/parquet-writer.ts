@@ -22,9 +22,10 @@ export async function writeParquetColumns(
   try {
     let at = 0;
     const append = async (parts: readonly Uint8Array[]) => {
-      const bytes = Buffer.concat(parts);
-      for (let written = 0; written < bytes.length; ) written += (await handle.write(bytes, written)).bytesWritten;
-      at += bytes.length;
+      for (const bytes of parts) {
+        for (let written = 0; written < bytes.length; ) written += (await handle.write(bytes, written)).bytesWritten;
+        at += bytes.length;
+      }
     };
     await append([magic]);
     const layOut = layouters(columns, Math.min(rowCount, groupRows));
