@@ -18,7 +18,7 @@ export function neededJaro(kind: 'jaro' | 'jaroWinkler', limit: number, start: n
 
 const longestTabled = 40;
 
-export type Unlike = {
+type Unlike = {
   readonly kind: 'jaro' | 'jaroWinkler';
   readonly limit: number;
   readonly from: number;
