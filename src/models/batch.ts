@@ -1,5 +1,7 @@
 /** Token rows of one length, padded on the right: under a causal mask what follows a text cannot change it, so no batch needs a mask of its own. */
 export type TokenBatch = {
+  /** `class`: only each row's last token is asked for, and the last layer computes no more than that. */
+  readonly kind?: 'causal' | 'class';
   readonly rows: number;
   /** Padded length. */
   readonly tokens: number;

@@ -36,9 +36,9 @@ export async function classify(
   try {
     for (const batch of lengthBatches(texts, tokensAtOnce)) {
       signal?.throwIfAborted();
-      const hidden = await model.hidden(batch);
       // The head wants a label for its loss, which is not looked at.
-      const { logits } = await head.run({ ...batch, kind: 'class', labels: new Int32Array(batch.rows) }, hidden);
+      const unlabelled = { ...batch, kind: 'class' as const, labels: new Int32Array(batch.rows) };
+      const { logits } = await head.run(unlabelled, await model.hidden(unlabelled));
       const labels = logits!.length / batch.rows;
       for (const [row, place] of batch.places.entries()) found[place] = softmax(logits!.subarray(row * labels, (row + 1) * labels));
       step.advance(batch.rows);

@@ -45,7 +45,7 @@ export function decodeGraph(
       scale: attentionScale,
       ...(kind === 'local' && { local_window_size: window! }),
     };
-    return (x, { project, norm }) => {
+    return (x, _asked, { project, norm }) => {
       const turned = (which: 'q' | 'k', count: number): Value => {
         const flat = project(`self_attn.${which}_proj`, x);
         const normed = family === 'gemma3' ? norm(`self_attn.${which}_norm`, reshape(flat, ['places', count, headDim])) : flat;

@@ -61,6 +61,8 @@ export function normSizes({ family, hiddenSize, headDim }: ModelConfig): Readonl
 export type LayerShape = {
   readonly rows: number;
   readonly tokens: number;
+  /** Only each row's last token is asked for: keys and values are those of all tokens, everything else is computed for that one alone. */
+  readonly isLastOnly?: boolean;
   readonly forms: Readonly<Record<LinearName, WeightForm>>;
   readonly adapters: Readonly<Partial<Record<LinearName, AdapterShape>>>;
 };
@@ -68,7 +70,9 @@ export type LayerShape = {
 export type LayerGraph = {
   /** The layer's input, [rows * tokens, hidden]. */
   readonly hidden: Value;
-  /** Of the same shape. */
+  /** The places of it that go on, [places, hidden]: all, or each row's last, which is then an input of its own. */
+  readonly asked: Value;
+  /** Of the shape of `asked`. */
   readonly output: Value;
   /** What is dear to compute: kept from the forward pass, the backward pass needs no large product of it again. */
   readonly kept: ReadonlyMap<string, Value>;
@@ -82,11 +86,13 @@ export type LayerPlace = {
   readonly prefix: string;
   /** Its input, [places, hidden]. */
   readonly hidden: Value;
+  /** The places of it that go on; all where left out. */
+  readonly asked?: Value;
   readonly attention: Attention;
 };
 
-/** What comes between the normed input and the output projection, [places, hidden] to [places, heads * headDim]. */
-export type Attention = (x: Value, parts: LayerParts) => Value;
+/** What comes between the normed input and the output projection: from all places and those that ask to [asked places, heads * headDim]. */
+export type Attention = (x: Value, asked: Value, parts: LayerParts) => Value;
 
 /** What a layer is made of: its projections and norms by name, and the keeping of what is dear to compute. */
 export type LayerParts = {
@@ -97,15 +103,17 @@ export type LayerParts = {
 
 /** Builds the graph of one layer, alone. */
 export function decoderLayer(config: ModelConfig, shape: LayerShape): LayerGraph {
-  const hidden = input('hidden', 'float32', [shape.rows * shape.tokens, config.hiddenSize]);
-  return placedLayer(config, shape, { prefix: '', hidden, attention: causalAttention(config, shape) });
+  const { rows, tokens, isLastOnly } = shape;
+  const hidden = input('hidden', 'float32', [rows * tokens, config.hiddenSize]);
+  const asked = isLastOnly ? input('asked', 'float32', [rows, config.hiddenSize]) : hidden;
+  return placedLayer(config, shape, { prefix: '', hidden, asked, attention: causalAttention(config, shape) });
 }
 
 /** Builds a layer onto what comes before it. */
 export function placedLayer(
   config: ModelConfig,
   { forms, adapters }: Pick<LayerShape, 'forms' | 'adapters'>,
-  { prefix, hidden, attention }: LayerPlace,
+  { prefix, hidden, asked = hidden, attention }: LayerPlace,
 ): LayerGraph {
   const { family, normEpsilon } = config;
   const sizes = linearSizes(config);
@@ -122,20 +130,26 @@ export function placedLayer(
     const described: LinearShape = { name: `${prefix}${name}`, out, inner, form: forms[name], ...(adapter && { adapter }) };
     return linear(described, x, { trained, ...(residual && { residual }) });
   };
-  const norm = (name: string, x: Value): Value => rmsNorm(x, input(`${prefix}${name}`, 'float32', [norms[name]!]), normEpsilon);
+  const weights = new Map<string, Value>();
+  const norm = (name: string, x: Value): Value => {
+    const weight = weights.get(name) ?? input(`${prefix}${name}`, 'float32', [norms[name]!]);
+    weights.set(name, weight);
+    return rmsNorm(x, weight, normEpsilon);
+  };
   const parts: LayerParts = { project, norm, keep };
 
-  const mixed = attention(norm('input_layernorm', hidden), parts);
+  const normed = norm('input_layernorm', hidden);
+  const mixed = attention(normed, asked === hidden ? normed : norm('input_layernorm', asked), parts);
   if (family === 'llama') {
-    const middle = keep('middle', project('self_attn.o_proj', mixed, hidden));
+    const middle = keep('middle', project('self_attn.o_proj', mixed, asked));
     const output = project('mlp.down_proj', feedForward(config, norm('post_attention_layernorm', middle), parts), middle);
-    return { hidden, output, kept, trained };
+    return { hidden, asked, output, kept, trained };
   }
   const attended = keep('attended', project('self_attn.o_proj', mixed));
-  const middle = add(hidden, norm('post_attention_layernorm', attended));
+  const middle = add(asked, norm('post_attention_layernorm', attended));
   const fed = keep('fed', project('mlp.down_proj', feedForward(config, norm('pre_feedforward_layernorm', middle), parts)));
   const output = add(middle, norm('post_feedforward_layernorm', fed));
-  return { hidden, output, kept, trained };
+  return { hidden, asked, output, kept, trained };
 }
 
 function feedForward({ activation }: ModelConfig, x: Value, { project, keep }: LayerParts): Value {
@@ -146,31 +160,37 @@ function feedForward({ activation }: ModelConfig, x: Value, { project, keep }: L
 
 /**
  * Grouped-query attention of whole texts. Beside the weights it takes `positions` [rows, tokens], `cosines` and `sines`
- * [tokens, headDim / 2], and `mask`, added to the scores: [1, 1, group * tokens, tokens], 0 or a very negative number.
+ * [tokens, headDim / 2], and `mask`, added to the scores: [1, 1, group * tokens, tokens], 0 or a very negative number. Where only the last
+ * tokens ask: `asked.positions` [rows, 1] as well, and a `mask` [rows, 1, group, tokens].
  */
 function causalAttention(
   { heads, keyValueHeads, headDim, attentionScale, family }: ModelConfig,
-  { rows, tokens }: Pick<LayerShape, 'rows' | 'tokens'>,
+  { rows, tokens, isLastOnly = false }: Pick<LayerShape, 'rows' | 'tokens' | 'isLastOnly'>,
 ): Attention {
   const group = heads / keyValueHeads;
+  const queries = isLastOnly ? 1 : tokens;
   const table = (name: string) => input(name, 'float32', [tokens, headDim / 2]);
-  const turn = { positions: input('positions', 'int64', [rows, tokens]), cosines: table('cosines'), sines: table('sines') };
+  const tables = { cosines: table('cosines'), sines: table('sines') };
+  const positions = input('positions', 'int64', [rows, tokens]);
+  const askedPositions = isLastOnly ? input('asked.positions', 'int64', [rows, 1]) : positions;
   // One row of scores per query: the group's queries repeat the tokens, so the mask does too.
-  const mask = input('mask', 'float32', [1, 1, group * tokens, tokens]);
+  const mask = input('mask', 'float32', [isLastOnly ? rows : 1, 1, group * queries, tokens]);
 
-  const perHead = (x: Value, count: number): Value => transpose(reshape(x, [rows, tokens, count, headDim]), [0, 2, 1, 3]);
-  return (x, { project, norm, keep }) => {
+  const perHead = (x: Value, [length, count]: readonly [number, number]): Value =>
+    transpose(reshape(x, [rows, length, count, headDim]), [0, 2, 1, 3]);
+  return (x, asked, { project, norm, keep }) => {
     // What is kept lies before the norms: from there on everything is cheap, and the norms' own backward pass starts there.
-    const turned = (of: Value, count: number, which: 'q' | 'k'): Value => {
-      if (family === 'llama') return keep(which, rotate(perHead(of, count), turn));
-      return rotate(norm(`self_attn.${which}_norm`, perHead(keep(which, of), count)), turn);
+    const turned = (which: 'q' | 'k', of: Value, { size, at }: { readonly size: readonly [number, number]; readonly at: Value }): Value => {
+      const turn = { ...tables, positions: at };
+      if (family === 'llama') return keep(which, rotate(perHead(of, size), turn));
+      return rotate(norm(`self_attn.${which}_norm`, perHead(keep(which, of), size)), turn);
     };
-    const query = turned(project('self_attn.q_proj', x), heads, 'q');
-    const key = turned(project('self_attn.k_proj', x), keyValueHeads, 'k');
-    const value = perHead(keep('v', project('self_attn.v_proj', x)), keyValueHeads);
-    const grouped = reshape(query, [rows, keyValueHeads, group * tokens, headDim]);
+    const query = turned('q', project('self_attn.q_proj', asked), { size: [queries, heads], at: askedPositions });
+    const key = turned('k', project('self_attn.k_proj', x), { size: [tokens, keyValueHeads], at: positions });
+    const value = perHead(keep('v', project('self_attn.v_proj', x)), [tokens, keyValueHeads]);
+    const grouped = reshape(query, [rows, keyValueHeads, group * queries, headDim]);
     const scores = add(matMul(grouped, key, { transB: true, alpha: attentionScale }), mask);
-    const read = reshape(matMul(softmax(scores), value), [rows, heads, tokens, headDim]);
-    return keep('mixed', reshape(transpose(read, [0, 2, 1, 3]), [rows * tokens, heads * headDim]));
+    const read = reshape(matMul(softmax(scores), value), [rows, heads, queries, headDim]);
+    return keep('mixed', reshape(transpose(read, [0, 2, 1, 3]), [rows * queries, heads * headDim]));
   };
 }

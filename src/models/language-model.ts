@@ -19,7 +19,7 @@ export type LanguageModel = {
   readonly adapter: Adapter;
   readonly sessions: LayerSessions;
   readonly sessionOptions: SessionOptions;
-  /** The last layer's output before the final norm, [rows * tokens, hidden]. */
+  /** The last layer's output before the final norm, [rows * tokens, hidden]; of a class batch each row's last token, [rows, hidden]. */
   readonly hidden: (batch: TokenBatch) => Promise<Tensor>;
   readonly close: () => Promise<void>;
 };
@@ -41,7 +41,7 @@ export function languageModel(
       let hidden = embed(resident, batch);
       for (let i = 0; i < config.layers.length; i++) {
         const running = await sessions.forward(layerShape(model, i, { batch, isTraining: false }));
-        hidden = (await running.run({ hidden, ...layerInputs(model, i, batch) }))['output']!;
+        hidden = (await running.run({ hidden, ...layerInputs(model, i, { batch, hidden }) }))['output']!;
       }
       return hidden;
     },
@@ -60,32 +60,71 @@ export function embed({ config, embedding }: Resident, { ids }: { readonly ids: 
 
 /** What layer `i`'s graph depends on. Dropout is part of it only in training. */
 export function layerShape(
-  { resident, adapter }: LanguageModel,
+  { config, resident, adapter }: LanguageModel,
   i: number,
-  {
-    batch: { rows, tokens },
-    isTraining,
-  }: { readonly batch: { readonly rows: number; readonly tokens: number }; readonly isTraining: boolean },
+  { batch, isTraining }: { readonly batch: Pick<TokenBatch, 'rows' | 'tokens' | 'kind'>; readonly isTraining: boolean },
 ): LayerShape {
+  const { rows, tokens } = batch;
   const adapters: Partial<Record<LinearName, AdapterShape>> = {};
   for (const name of linearNames) {
     const shape = adapter.modules.get(`model.layers.${i}.${name}`)?.shape;
     if (shape) adapters[name] = isTraining ? shape : { ...shape, dropout: 0 };
   }
-  return { rows, tokens, forms: resident.layers[i]!.forms, adapters };
+  const isLastOnly = asksLastOnly(config, i, batch);
+  return { rows, tokens, ...(isLastOnly && { isLastOnly }), forms: resident.layers[i]!.forms, adapters };
 }
 
-/** Everything layer `i`'s graph asks for beside the hidden states and what a pass keeps. */
+/** Whether layer `i` is the last one and only the last tokens are asked for. */
+export const asksLastOnly = ({ layers }: ModelConfig, i: number, { kind }: Pick<TokenBatch, 'kind'>): boolean =>
+  kind === 'class' && i === layers.length - 1;
+
+/** Where each row's last token stands among all places. */
+export const lastPlaces = ({ lengths, tokens }: TokenBatch): Int32Array => lengths.map((length, row) => row * tokens + length - 1);
+
+/** Some rows of a matrix [places, width], copied. */
+export function takeRows<T extends Float32Array | Uint8Array>(data: T, rows: Int32Array, width: number): T {
+  const taken = new (data.constructor as new (size: number) => T)(rows.length * width);
+  for (const [i, row] of rows.entries()) taken.set(data.subarray(row * width, (row + 1) * width), i * width);
+  return taken;
+}
+
+/** Everything layer `i`'s graph asks for beside its input `hidden` and what a pass keeps. */
 export function layerInputs(
   model: LanguageModel,
   i: number,
-  { rows, tokens }: { readonly rows: number; readonly tokens: number },
+  { batch, hidden }: { readonly batch: TokenBatch; readonly hidden: Tensor },
 ): Record<string, Tensor> {
   const { resident, config } = model;
+  const { rows, tokens } = batch;
   return {
     ...resident.layers[i]!.tensors,
     ...adapterTensors(model.adapter, i),
     ...places(config, { kind: config.layers[i]!, rows, tokens }),
+    ...(asksLastOnly(config, i, batch) && lastInputs(config, { kind: config.layers[i]!, batch, hidden })),
+  };
+}
+
+/** What a layer is given where only the last tokens ask: their rows, their positions, and what each may look at. */
+function lastInputs(
+  { hiddenSize, heads, keyValueHeads, window }: ModelConfig,
+  { kind, batch, hidden }: { readonly kind: 'global' | 'local'; readonly batch: TokenBatch; readonly hidden: Tensor },
+): Record<string, Tensor> {
+  const { rows, tokens, lengths } = batch;
+  const group = heads / keyValueHeads;
+  const mask = new Float32Array(rows * group * tokens).fill(masked);
+  for (let at = 0; at < rows * group; at++) {
+    const length = lengths[Math.floor(at / group)]!;
+    const from = kind === 'local' ? Math.max(0, length - window!) : 0;
+    mask.fill(0, at * tokens + from, at * tokens + length);
+  }
+  return {
+    asked: tensor('float32', [rows, hiddenSize], takeRows(hidden.data as Float32Array, lastPlaces(batch), hiddenSize)),
+    'asked.positions': tensor(
+      'int64',
+      [rows, 1],
+      BigInt64Array.from(lengths, (length) => BigInt(length - 1)),
+    ),
+    mask: tensor('float32', [rows, 1, group, tokens], mask),
   };
 }
 

@@ -16,7 +16,7 @@ export type LayerSessions = {
   readonly forward: (shape: LayerShape) => Promise<Session>;
   /** Gives `output` and everything kept. */
   readonly forwardKeeping: (shape: LayerShape) => Promise<Session>;
-  /** Gives `d.hidden`, and `d.NAME` for every trained input. */
+  /** Gives `d.hidden` (and `d.asked` where only the last tokens ask), and `d.NAME` for every trained input. */
   readonly backward: (shape: LayerShape, options: BackwardOptions) => Promise<Session>;
   readonly close: () => Promise<void>;
 };
@@ -67,8 +67,9 @@ export function layerSessions(config: ModelConfig, options: SessionOptions): Lay
 }
 
 function backwardModel(config: ModelConfig, shape: LayerShape, { hasKept, isLowest, isFast }: BackwardOptions) {
-  const { hidden, output, kept, trained } = decoderLayer(config, shape);
-  const targets = new Map<string, Value>([...(isLowest ? [] : [['hidden', hidden] as const]), ...trained]);
+  const { hidden, asked, output, kept, trained } = decoderLayer(config, shape);
+  const inputs: readonly (readonly [string, Value])[] = [['hidden', hidden], ...(asked === hidden ? [] : [['asked', asked] as const])];
+  const targets = new Map<string, Value>([...(isLowest ? [] : inputs), ...trained]);
   const arriving = input('d.output', 'float32', output.shape);
   const rules = isFast ? fastGradients : gradients;
   const found = backward({ outputs: new Map([[output, arriving]]), targets: [...targets.values()], rules });

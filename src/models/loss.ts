@@ -1,5 +1,5 @@
-// The loss of a batch and, for training, its gradient on the last layer's output. Only rows that count go through the head: targets
-// that are masked, and of a text to classify every place but its last, cost nothing.
+// The loss of a batch and, for training, its gradient on the last layer's output. Only places that count go through the head: targets
+// that are masked cost nothing. Of a class batch the last layer gives no more than the last tokens.
 
 import { backward } from '../graph/backward.ts';
 import { expand, scalar } from '../graph/node.ts';
@@ -10,7 +10,7 @@ import type { Value } from '../graph/value.ts';
 import type { Batch, CausalBatch, ClassBatch } from './batch.ts';
 import { expandRows, toFloat32 } from './expand.ts';
 import { causalHead, classHead } from './head.ts';
-import type { LanguageModel } from './language-model.ts';
+import { type LanguageModel, takeRows } from './language-model.ts';
 import type { StoredTensor } from './stored-tensor.ts';
 import { formOf, weightTensors } from './weight.ts';
 
@@ -26,7 +26,7 @@ export type HeadResult = {
   readonly lossSum: number;
   /** [rows, labels], for class batches. */
   readonly logits?: Float32Array;
-  /** Of lossSum / denominator on the last layer's output, [rows * tokens, hidden]; in training only. */
+  /** Of lossSum / denominator on the last layer's output, of its shape; in training only. */
   readonly gradient?: Tensor;
   /** Of the same on the classification head, [labels, hidden]. */
   readonly scoreGradient?: Float32Array;
@@ -120,11 +120,10 @@ function classLoss(model: LanguageModel, { labelSmoothing = 0, classWeights }: L
   return {
     weightOf: (batch) => (batch as ClassBatch).labels.reduce((sum, label) => sum + weightOfLabel(label), 0),
     close: sessions.close,
-    run: async (batch, { data }, denominator) => {
-      const { labels, lengths, rows, tokens } = batch as ClassBatch;
+    run: async (batch, hidden, denominator) => {
+      const { labels, rows } = batch as ClassBatch;
       const { shape, data: values } = score();
-      const [classes, width] = shape as readonly [number, number];
-      const places = lengths.map((length, row) => row * tokens + length - 1);
+      const classes = shape[0]!;
       const target = new Float32Array(rows * classes).fill(labelSmoothing / classes);
       for (const [row, label] of labels.entries()) target[row * classes + label]! += 1 - labelSmoothing;
       const session = await sessions.open(denominator !== undefined);
@@ -134,7 +133,7 @@ function classLoss(model: LanguageModel, { labelSmoothing = 0, classWeights }: L
         'd.hidden': found,
         'd.score': scoreGradient,
       } = await session.run({
-        hidden: tensor('float32', [rows, width], takeRows(data as Float32Array, places, width)),
+        hidden,
         norm: resident.norm,
         score: tensor('float32', shape, values),
         target: tensor('float32', [rows, classes], target),
@@ -147,14 +146,7 @@ function classLoss(model: LanguageModel, { labelSmoothing = 0, classWeights }: L
       let lossSum = 0;
       for (const [row, loss] of (losses!.data as Float32Array).entries()) lossSum += loss * weightOfLabel(labels[row]!);
       const result = { lossSum, logits: logits!.data as Float32Array };
-      if (!found) return result;
-      const gradient = new Float32Array(data.length);
-      putRows(gradient, places, { width, values: found.data as Float32Array });
-      return {
-        ...result,
-        gradient: tensor('float32', [data.length / width, width], gradient),
-        scoreGradient: scoreGradient!.data as Float32Array,
-      };
+      return found ? { ...result, gradient: found, scoreGradient: scoreGradient!.data as Float32Array } : result;
     },
   };
 }
@@ -173,12 +165,6 @@ function twoSessions(build: (isTraining: boolean) => ReturnType<typeof writeMode
     },
   };
 }
-
-const takeRows = (data: Float32Array, rows: Int32Array, width: number): Float32Array => {
-  const taken = new Float32Array(rows.length * width);
-  for (const [i, row] of rows.entries()) taken.set(data.subarray(row * width, (row + 1) * width), i * width);
-  return taken;
-};
 
 function putRows(
   target: Float32Array,

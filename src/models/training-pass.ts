@@ -5,7 +5,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import { tensor } from '../graph/tensor.ts';
 import type { TokenBatch } from './batch.ts';
 import { dropoutMask } from './dropout.ts';
-import { embed, type LanguageModel, layerInputs, layerShape } from './language-model.ts';
+import { asksLastOnly, embed, type LanguageModel, lastPlaces, layerInputs, layerShape, takeRows } from './language-model.ts';
 
 export type Trace = {
   readonly hidden: Tensor;
@@ -37,7 +37,11 @@ export async function forwardPass(model: LanguageModel, batch: TokenBatch, { dro
     const isKept = i >= lowest && i >= count - keptLayers;
     const shape = layerShape(model, i, { batch, isTraining: true });
     const session = await (isKept ? model.sessions.forwardKeeping(shape) : model.sessions.forward(shape));
-    const { output, ...kept } = await session.run({ hidden, ...layerInputs(model, i, batch), ...masks(model, i, { batch, dropoutKeys }) });
+    const { output, ...kept } = await session.run({
+      hidden,
+      ...layerInputs(model, i, { batch, hidden }),
+      ...masks(model, i, { batch, dropoutKeys }),
+    });
     layers.push({ hidden, kept: isKept ? kept : undefined });
     hidden = output!;
   }
@@ -78,11 +82,12 @@ export async function backwardPass(
       hidden,
       'd.output': arriving,
       ...kept,
-      ...layerInputs(model, i, batch),
+      ...layerInputs(model, i, { batch, hidden }),
       ...options.int8?.[i],
       ...masks(model, i, { batch, dropoutKeys: options.dropoutKeys }),
     };
-    const { 'd.hidden': down, ...found } = await session.run(inputs);
+    const { 'd.hidden': down, 'd.asked': asked, ...found } = await session.run(inputs);
+    if (down && asked) addRows(down.data as Float32Array, lastPlaces(batch), asked.data as Float32Array);
     for (const [name, { data }] of Object.entries(found)) receive(`model.layers.${i}.${name.slice(2)}`, data as Float32Array);
     if (down) arriving = down;
   }
@@ -94,22 +99,28 @@ function lowestTrained({ adapter, config }: LanguageModel): number {
   return Math.min(config.layers.length, ...numbers);
 }
 
+/** Adds each row of `values` onto one of `target`'s. */
+function addRows(target: Float32Array, rows: Int32Array, values: Float32Array): void {
+  const width = values.length / rows.length;
+  for (const [i, row] of rows.entries()) for (let at = 0; at < width; at++) target[row * width + at]! += values[i * width + at]!;
+}
+
+/** The masks of layer `i`'s adapters; one that sees only the last tokens has their rows of the mask for all. */
 function masks(
-  { adapter }: LanguageModel,
+  { adapter, config }: LanguageModel,
   i: number,
-  { batch: { rows, tokens }, dropoutKeys }: { readonly batch: TokenBatch; readonly dropoutKeys: readonly (number | string)[] },
+  { batch, dropoutKeys }: { readonly batch: TokenBatch; readonly dropoutKeys: readonly (number | string)[] },
 ): Record<string, Tensor> {
   const found: Record<string, Tensor> = {};
+  const prefix = `model.layers.${i}.`;
   for (const [name, { shape, a }] of adapter.modules) {
-    const prefix = `model.layers.${i}.`;
     if (shape.dropout === 0 || !name.startsWith(prefix)) continue;
+    const linear = name.slice(prefix.length);
     const inner = a.length / shape.rank;
-    const size = rows * tokens * inner;
-    found[`${name.slice(prefix.length)}.dropout`] = tensor(
-      'bool',
-      [rows * tokens, inner],
-      dropoutMask(size, { share: shape.dropout, keys: [...dropoutKeys, name] }),
-    );
+    const mask = dropoutMask(batch.rows * batch.tokens * inner, { share: shape.dropout, keys: [...dropoutKeys, name] });
+    const seesAll = !asksLastOnly(config, i, batch) || linear === 'self_attn.k_proj' || linear === 'self_attn.v_proj';
+    const own = seesAll ? mask : takeRows(mask, lastPlaces(batch), inner);
+    found[`${linear}.dropout`] = tensor('bool', [own.length / inner, inner], own);
   }
   return found;
 }

@@ -129,11 +129,11 @@ function weightBytes(config: ModelConfig, { forms }: LayerShape, precision: 'exa
 
 /** What one layer keeps, and the most its backward pass holds at once with and without that. */
 function layerFigures(config: ModelConfig, shape: LayerShape) {
-  const { hidden, output, kept, trained } = decoderLayer(config, shape);
+  const { hidden, asked, output, kept, trained } = decoderLayer(config, shape);
   const keeps = [...kept.values()];
   const gradients = backward({
     outputs: new Map([[output, input('d.output', 'float32', output.shape)]]),
-    targets: [hidden, ...trained.values()],
+    targets: [...new Set([hidden, asked]), ...trained.values()],
   });
   return {
     keptBytes: keeps.reduce((sum, value) => sum + bytesOf(value), 0),

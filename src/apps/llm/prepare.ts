@@ -90,7 +90,7 @@ export async function prepare({
   const plan = (storage: StoragePolicy): MemoryPlan =>
     planMemory({
       config,
-      layers: layerShapes(folder, { storage, adapter, ...largestBatch(batches(0)) }),
+      layers: layerShapes(folder, { storage, adapter, task, ...largestBatch(batches(0)) }),
       vocabularyBytes: vocabularyBytes(folder, { storage, task }),
       trainedCount: parameters.trainable,
       task,
@@ -155,9 +155,16 @@ function layerShapes(
   {
     storage,
     adapter,
+    task,
     rows,
     tokens,
-  }: { readonly storage: StoragePolicy; readonly adapter: AdapterSettings; readonly rows: number; readonly tokens: number },
+  }: {
+    readonly storage: StoragePolicy;
+    readonly adapter: AdapterSettings;
+    readonly task: Task;
+    readonly rows: number;
+    readonly tokens: number;
+  },
 ): readonly LayerShape[] {
   const adapted = new Map<string, AdapterShape>(targetModules(folder.config, adapter).map(({ name, shape }) => [name, shape]));
   return folder.config.layers.map((_, i) => {
@@ -166,6 +173,7 @@ function layerShapes(
     return {
       rows,
       tokens,
+      ...(task === 'class' && i === folder.config.layers.length - 1 && { isLastOnly: true }),
       forms: Object.fromEntries(linearNames.map((linear) => [linear, formUnder(storage, typeOf(linear))])) as LayerShape['forms'],
       adapters: Object.fromEntries(
         linearNames.flatMap((linear) => (adapted.has(name(linear)) ? [[linear, adapted.get(name(linear))!]] : [])),
