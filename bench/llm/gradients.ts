@@ -62,8 +62,8 @@ export async function* gradients(): AsyncIterable<Row> {
       const peer = (of: keyof Errors) => ({ peer: `${bfloat16[kind][of].toPrecision(3)} PyTorch bfloat16` });
       yield atMost(`gradients on ${kind}, exact: median relative error of 420 matrices`, exact.median, 1e-4);
       yield atMost(`gradients on ${kind}, exact: worst`, exact.worst, 1e-3);
-      for (const of of ['median', 'worst', 'whole'] as const)
-        yield atMost(`gradients on ${kind}, fast: ${of}`, fast[of], bfloat16[kind][of], '', peer(of));
+      for (const one of ['median', 'worst', 'whole'] as const)
+        yield atMost(`gradients on ${kind}, fast: ${one}`, fast[one], bfloat16[kind][one], '', peer(one));
     }
     await model.close();
   } finally {

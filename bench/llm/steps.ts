@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-import { atLeast, atMost, type Row } from '../row.ts';
+import { atMost, type Row } from '../row.ts';
 import { pythonOf } from '../splink.ts';
 import { smollm2 } from './model.ts';
 
@@ -65,7 +65,6 @@ export async function* wholeModel(): AsyncIterable<Row> {
   yield atMost('whole Gemma 3 4B shape, QLoRA, one 512-token step: peak memory', peak_mb / 1024, 8, 'GB', {
     peer: `the step took ${best_s.toFixed(0)} s`,
   });
-  yield atLeast('whole Gemma 3 4B shape, QLoRA: tokens a second', 512 / best_s, 0, 'tokens/s');
 }
 
 function run(program: string, words: readonly string[]): Step {
