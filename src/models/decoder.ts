@@ -16,6 +16,7 @@ import { logitsHead } from './head.ts';
 import { int4Form, int4Tensors } from './int4.ts';
 import type { KeyValueCache, Stretch } from './key-value-cache.ts';
 import { adapterTensors, embed, type LanguageModel, layerShape } from './language-model.ts';
+import { runnable } from './resident.ts';
 import { ropeTables } from './rope.ts';
 import { bytesPerWeight } from './storage.ts';
 import type { BlockTensor, StoredTensor } from './stored-tensor.ts';
@@ -123,7 +124,7 @@ export function openDecoder(model: LanguageModel, { weights }: { readonly weight
 
   // Packed, the head is not kept as an array beside the constant that it becomes.
   let head: Promise<Session> | undefined;
-  const plainHead = isPacked ? undefined : runnableHead(resident.head);
+  const plainHead = isPacked ? undefined : runnable(resident.head);
   const headInputs = plainHead ? weightTensors('lm_head', plainHead) : {};
   const openHead = (): Promise<Session> => {
     const logits = logitsHead(config, plainHead ? formOf(plainHead) : { kind: 'f32' });
@@ -189,10 +190,6 @@ const packed = (name: string, { kind }: WeightForm, stored: StoredTensor): Reado
   kind === 'int4' ? int4Tensors(name, stored as BlockTensor) : { [name]: dense(stored) };
 
 const dense = (stored: StoredTensor): Tensor => tensor('float32', stored.shape, toFloat32(stored));
-
-/** bfloat16 is not a type the runtime takes from outside. */
-const runnableHead = (stored: StoredTensor): StoredTensor =>
-  stored.format === 'bf16' ? { format: 'f32', shape: stored.shape, data: toFloat32(stored) } : stored;
 
 const prefixed = (i: number, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
   Object.fromEntries(Object.entries(tensors).map(([name, of]) => [layerPrefix(i) + name, of]));

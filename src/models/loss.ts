@@ -11,6 +11,7 @@ import type { Batch, CausalBatch, ClassBatch } from './batch.ts';
 import { expandRows, toFloat32 } from './expand.ts';
 import { causalHead, classHead } from './head.ts';
 import { type LanguageModel, takeRows } from './language-model.ts';
+import { runnable } from './resident.ts';
 import type { StoredTensor } from './stored-tensor.ts';
 import { formOf, weightTensors } from './weight.ts';
 
@@ -64,8 +65,7 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
   let made: { readonly head: StoredTensor; readonly mean?: Tensor } | undefined;
   const vocabulary = () => {
     if (made) return made;
-    const head: StoredTensor =
-      resident.head.format === 'bf16' ? { format: 'f32', shape: resident.head.shape, data: toFloat32(resident.head) } : resident.head;
+    const head = runnable(resident.head);
     return (made = { head, ...(labelSmoothing > 0 && { mean: meanRow(toFloat32(head), config.hiddenSize) }) });
   };
   const sessions = twoSessions((isTraining) => {

@@ -91,7 +91,7 @@ export async function loadResident(
 }
 
 /** bfloat16 is not a type the runtime takes from outside. */
-const runnable = (stored: StoredTensor): StoredTensor => (stored.format === 'bf16' ? dense(stored) : stored);
+export const runnable = (stored: StoredTensor): StoredTensor => (stored.format === 'bf16' ? dense(stored) : stored);
 
 function dense(stored: StoredTensor): StoredTensor {
   return { format: 'f32', shape: stored.shape, data: toFloat32(stored) };

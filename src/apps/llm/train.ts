@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { writeText } from '../../base/files.ts';
 import type { Progress } from '../../base/progress.ts';
@@ -99,7 +99,10 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     };
     await log.finish(result.ended === 'interrupted' ? 'killed' : 'finished', report);
     const curve = lossCurveOf(readMetrics(join(out, 'log')));
-    await writeText(join(out, 'loss.svg'), await renderSvg(lossCurveChart({ curve, source: place })));
+    await writeText(
+      join(out, 'loss.svg'),
+      await renderSvg(lossCurveChart({ curve, source: `${basename(options.model)} on ${basename(options.data)}` })),
+    );
     await trainable.close();
     await model.close();
     return report;
