@@ -20,7 +20,22 @@ export async function* fineTuning(questions: string): AsyncIterable<Row> {
   if (!gguf) return;
   const scratch = temporaryFolder();
   try {
-    const settings = ['--rank', 16, '--alpha', 32, '--learning-rate', 2e-4, '--batch-size', 4, '--epochs', 1, '--max-length', 256] as const;
+    const settings = [
+      '--rank',
+      16,
+      '--alpha',
+      32,
+      '--learning-rate',
+      1e-3,
+      '--warmup',
+      0.05,
+      '--batch-size',
+      4,
+      '--epochs',
+      1,
+      '--max-length',
+      256,
+    ] as const;
     const { output, seconds, peakMb } = clinfuse<Report>(
       'llm',
       'train',
