@@ -28,3 +28,12 @@ export function quantile(values: readonly number[], q: number): number {
 export function f1Score(precision: number, recall: number): number {
   return precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall);
 }
+
+/** Shares that sum to 1, in proportion to e to each score. */
+export function softmax(scores: ArrayLike<number>): number[] {
+  const list = Array.from(scores);
+  const largest = Math.max(...list);
+  const shares = list.map((score) => Math.exp(score - largest));
+  const sum = shares.reduce((total, share) => total + share, 0);
+  return shares.map((share) => share / sum);
+}

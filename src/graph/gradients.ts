@@ -22,7 +22,7 @@ import {
   sumTo,
   transpose,
 } from './node.ts';
-import { type OpName, sameShape } from './shapes.ts';
+import { type OpName, product, sameShape } from './shapes.ts';
 import { tensor } from './tensor.ts';
 import { fixed, type Node, type Value } from './value.ts';
 
@@ -184,9 +184,9 @@ export function unpackNf4({ packed, absmax, attributes }: { packed: Value; absma
   return reshape(transpose(columns, [1, 0]), [N, K]);
 }
 
-const sizeOf = ({ shape }: Value): number => fixed(shape).reduce((total, size) => total * size, 1);
+const sizeOf = ({ shape }: Value): number => product(fixed(shape));
 
-const zeros = (shape: readonly number[]) => tensor('float32', shape, new Float32Array(shape.reduce((total, size) => total * size, 1)));
+const zeros = (shape: readonly number[]) => tensor('float32', shape, new Float32Array(product(shape)));
 
 function inverse(perm: readonly number[]): number[] {
   const back = new Array<number>(perm.length);

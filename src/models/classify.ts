@@ -2,6 +2,7 @@
 
 import { UserError } from '../base/errors.ts';
 import { type Progress, silent } from '../base/progress.ts';
+import { softmax } from '../base/statistics.ts';
 import { checkTexts } from './check-texts.ts';
 import type { LanguageModel } from './language-model.ts';
 import { lengthBatches } from './length-batches.ts';
@@ -40,7 +41,8 @@ export async function classify(
       const unlabelled = { ...batch, kind: 'class' as const, labels: new Int32Array(batch.rows) };
       const { logits } = await head.run(unlabelled, await model.hidden(unlabelled));
       const labels = logits!.length / batch.rows;
-      for (const [row, place] of batch.places.entries()) found[place] = softmax(logits!.subarray(row * labels, (row + 1) * labels));
+      for (const [row, place] of batch.places.entries())
+        found[place] = Float32Array.from(softmax(logits!.subarray(row * labels, (row + 1) * labels)));
       step.advance(batch.rows);
     }
   } finally {
@@ -48,11 +50,4 @@ export async function classify(
     step.finish();
   }
   return found;
-}
-
-function softmax(logits: Float32Array): Float32Array {
-  const largest = Math.max(...logits);
-  const shares = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = shares.reduce((total, share) => total + share, 0);
-  return Float32Array.from(shares, (share) => share / sum);
 }

@@ -1,8 +1,9 @@
 // Stored weights spelled out as float32: whole, or some rows of a matrix (for embeddings).
 
+import { product } from '../graph/shapes.ts';
 import { fromBfloat16, fromHalf } from './half.ts';
 import { expandNf4 } from './nf4.ts';
-import type { BlockTensor, StoredTensor } from './stored-tensor.ts';
+import type { BlockTensor, FloatTensor, StoredTensor } from './stored-tensor.ts';
 
 /** The tensor's values, row-major. An `f32` tensor's own array is given, not a copy. */
 export function toFloat32(stored: StoredTensor): Float32Array {
@@ -22,6 +23,9 @@ export function toFloat32(stored: StoredTensor): Float32Array {
       return expandBlocks(stored);
   }
 }
+
+/** The same tensor spelt out. */
+export const dense = (stored: StoredTensor): FloatTensor => ({ format: 'f32', shape: stored.shape, data: toFloat32(stored) });
 
 /** Rows of a matrix, in the order asked for: [rows.length, columns]. */
 export function expandRows(stored: StoredTensor, rows: Int32Array): Float32Array {
@@ -51,7 +55,7 @@ export function expandRows(stored: StoredTensor, rows: Int32Array): Float32Array
 }
 
 /** Numbers in a tensor of this shape. */
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
+export const sizeOf = product;
 
 function expandBlocks(stored: BlockTensor): Float32Array {
   const [rows, columns] = stored.shape as readonly [number, number];

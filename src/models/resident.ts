@@ -5,7 +5,7 @@ import { type Progress, silent } from '../base/progress.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { type LinearName, linearNames, normSizes } from './decoder-layer.ts';
-import { toFloat32 } from './expand.ts';
+import { dense, toFloat32 } from './expand.ts';
 import type { ModelFolder } from './model-folder.ts';
 import type { StoredTensor } from './stored-tensor.ts';
 import { formOf, type WeightForm, weightTensors } from './weight.ts';
@@ -92,7 +92,3 @@ export async function loadResident(
 
 /** bfloat16 is not a type the runtime takes from outside. */
 export const runnable = (stored: StoredTensor): StoredTensor => (stored.format === 'bf16' ? dense(stored) : stored);
-
-function dense(stored: StoredTensor): StoredTensor {
-  return { format: 'f32', shape: stored.shape, data: toFloat32(stored) };
-}

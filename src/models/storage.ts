@@ -5,7 +5,7 @@
 //   int8    1.125 bytes: blocks of 32 with a scale, rounded on loading
 //   nf4     0.5625 bytes: bitsandbytes' NF4, the base of QLoRA
 
-import { toFloat32 } from './expand.ts';
+import { dense, toFloat32 } from './expand.ts';
 import { quantizeNf4 } from './nf4.ts';
 import type { Storage } from './resident.ts';
 import type { BlockTensor, StoredTensor } from './stored-tensor.ts';
@@ -67,12 +67,6 @@ export function bytesPerWeight(form: WeightForm): number {
 }
 
 const isPacked = ({ format }: StoredTensor): boolean => format === 'blocks' || format === 'nf4';
-
-const dense = (stored: StoredTensor): StoredTensor & { readonly format: 'f32' } => ({
-  format: 'f32',
-  shape: stored.shape,
-  data: toFloat32(stored),
-});
 
 /** Signed 8-bit numbers in blocks of 32 neighbours of a row, each with a scale: the largest of a block becomes 127 (as GGUF's Q8_0). */
 function quantizeInt8({ shape, data }: { readonly shape: readonly number[]; readonly data: Float32Array }): BlockTensor {

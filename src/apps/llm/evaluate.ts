@@ -1,6 +1,7 @@
 import { UserError } from '../../base/errors.ts';
 import { writeText } from '../../base/files.ts';
 import { type Progress, silent } from '../../base/progress.ts';
+import { softmax } from '../../base/statistics.ts';
 import type { ClassReport } from '../../evaluation/classes.ts';
 import { chatTemplateOf } from '../../models/chat-template.ts';
 import { openModel } from '../../models/folder.ts';
@@ -103,10 +104,8 @@ function predictionLines(
 ): string {
   const line = (row: number): string => {
     const { predicted, logits } = predictions.get(row)!;
-    const top = Math.max(...logits);
-    const weights = Array.from(logits, (logit) => Math.exp(logit - top));
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
-    const probabilities = Object.fromEntries(labels.map((label, k) => [label, weights[k]! / total]));
+    const shares = softmax(logits);
+    const probabilities = Object.fromEntries(labels.map((label, k) => [label, shares[k]!]));
     return `${JSON.stringify({ row, label: labels[predicted], probabilities })}\n`;
   };
   return [...predictions.keys()]

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { UserError } from '../../base/errors.ts';
 import { thousands } from '../../base/text.ts';
 import type { ModelConfig, Rope } from '../../models/config.ts';
+import { sizeOf } from '../../models/expand.ts';
 import { openModel } from '../../models/folder.ts';
 import { openTokenizer } from '../../models/open-tokenizer.ts';
 import { openSafetensors } from '../../models/safetensors.ts';
@@ -229,5 +230,3 @@ function readSettings(place: string): z.infer<typeof adapterSchema> {
   const issue = parsed.error.issues[0]!;
   throw new UserError('adapter.unreadable', `adapter: ${issue.path.join('.')}: ${issue.message}; is ${place} of a LoRA adapter?`);
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);

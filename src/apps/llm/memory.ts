@@ -10,6 +10,7 @@
 import type { ModelConfig } from '../../models/config.ts';
 import { packedBytes } from '../../models/decoder.ts';
 import { type LinearName, linearNames, linearSizes } from '../../models/decoder-layer.ts';
+import { sizeOf } from '../../models/expand.ts';
 import { countParameters } from '../../models/lora.ts';
 import type { TensorEntry } from '../../models/model-folder.ts';
 import { bytesPerWeight, formUnder, type StoragePolicy } from '../../models/storage.ts';
@@ -26,18 +27,16 @@ const stored: Readonly<Record<string, number>> = {
 };
 
 /** Bytes of a tensor in its file. */
-export const storedBytes = ({ type, shape }: TensorEntry): number => Math.ceil(countOf(shape) * (stored[type] ?? 4));
-
-const countOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
+export const storedBytes = ({ type, shape }: TensorEntry): number => Math.ceil(sizeOf(shape) * (stored[type] ?? 4));
 
 /** Embedding and head: as the file has them, and a bfloat16 head once more in float32. */
 function vocabularyBytes({ tensors }: ModelOutline): number {
   const embedding = tensors.get('model.embed_tokens.weight');
   const head = tensors.get('lm_head.weight');
   const held = (entry: TensorEntry | undefined) =>
-    entry === undefined ? 0 : countOf(entry.shape) * (entry.type === 'BF16' ? 2 : bytesPerWeight(formUnder('stored', entry.type)));
+    entry === undefined ? 0 : sizeOf(entry.shape) * (entry.type === 'BF16' ? 2 : bytesPerWeight(formUnder('stored', entry.type)));
   const last = head ?? embedding;
-  return held(embedding) + held(head) + (last?.type === 'BF16' ? 4 * countOf(last.shape) : 0);
+  return held(embedding) + held(head) + (last?.type === 'BF16' ? 4 * sizeOf(last.shape) : 0);
 }
 
 /** Node and the runtime. */
@@ -64,7 +63,7 @@ export function inferenceBytes(model: ModelOutline, { rows = 1, tokens }: { read
   let spelt = 0;
   for (const forms of layers) {
     for (const name of linearNames) {
-      const count = countOf(sizes[name]);
+      const count = sizeOf(sizes[name]);
       weights += count * bytesPerWeight(forms[name]);
       if (packed === 0 && forms[name].kind !== 'f32') spelt = Math.max(spelt, 4 * count);
     }

@@ -85,12 +85,14 @@ export async function prepare({
   const batching = { batchSize: settings.batchSize, contextLength, seed, padId };
   const batches = collate(train.examples, batching);
   const validation = held.examples.length > 0 ? collate(held.examples, batching)(0) : undefined;
+  const firstEpoch = batches(0);
+  const largest = largestBatch(firstEpoch);
   const adapter = adapterSettings(settings, { task, folder });
   const parameters = countParameters(config, { settings: adapter, labels: labels?.length });
   const plan = (storage: StoragePolicy): MemoryPlan =>
     planMemory({
       config,
-      layers: layerShapes(folder, { storage, adapter, task, ...largestBatch(batches(0)) }),
+      layers: layerShapes(folder, { storage, adapter, task, ...largest }),
       vocabularyBytes: vocabularyBytes(folder, { storage, task }),
       trainedCount: parameters.trainable,
       task,
@@ -102,8 +104,8 @@ export async function prepare({
   return {
     ...{ folder, tokenizer, task, labels, adapter, storage, batches, validation, memory, parameters },
     rows: {
-      train: reportBatches(train.examples, collate(train.examples, batching)(0)),
-      validation: held.examples.length > 0 ? reportBatches(held.examples, collate(held.examples, batching)(0)) : undefined,
+      train: reportBatches(train.examples, firstEpoch),
+      validation: validation && reportBatches(held.examples, validation),
       cut: train.truncated,
       left: train.dropped,
     },
