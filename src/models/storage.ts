@@ -14,6 +14,9 @@ import type { WeightForm } from './weight.ts';
 export const storagePolicies = ['f32', 'stored', 'int8', 'nf4'] as const;
 export type StoragePolicy = (typeof storagePolicies)[number];
 
+/** The policy an adapter says it was trained on, where it is one of ours. */
+export const policyNamed = (name: string | undefined): StoragePolicy | undefined => storagePolicies.find((policy) => policy === name);
+
 const blockSize = 32;
 
 /** What to do with each matrix on loading. The head is never rounded: its error would go straight into the scores. */

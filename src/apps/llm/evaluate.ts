@@ -9,7 +9,7 @@ import { languageModel } from '../../models/language-model.ts';
 import { openTokenizer } from '../../models/open-tokenizer.ts';
 import { readAdapter } from '../../models/peft.ts';
 import { loadResident } from '../../models/resident.ts';
-import { type StoragePolicy, storageOf } from '../../models/storage.ts';
+import { policyNamed, type StoragePolicy, storageOf } from '../../models/storage.ts';
 import { collate } from '../../training/collate.ts';
 import { readSplit, type Task } from '../../training/dataset.ts';
 import type { Split } from '../../training/dataset-files.ts';
@@ -24,6 +24,7 @@ export type EvaluateOptions = {
   /** Default: `test` where the data has one, else `validation`, else `train`. */
   readonly split?: Split | undefined;
   readonly task?: Task | undefined;
+  /** Default: what the adapter was trained on, else float32. */
   readonly storage?: StoragePolicy | undefined;
   readonly maxLength?: number | undefined;
   readonly batchSize?: number | undefined;
@@ -48,7 +49,7 @@ export type EvaluateReport = {
  * @throws UserError for bad input; `evaluate.no-head` for classes without a classification head
  */
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateReport> {
-  const { model: path, adapter: adapterPath, data, storage = 'f32', threads, maxLength, batchSize = 8, progress = silent } = options;
+  const { model: path, adapter: adapterPath, data, threads, maxLength, batchSize = 8, progress = silent } = options;
   const folder = await openModel(path);
   try {
     const { config } = folder;
@@ -66,6 +67,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     const { examples } = makeExamples(rows, { tokenizer, template, contextLength, truncate: true, labels });
     const batches = collate(examples, { batchSize, contextLength, seed: 0, padId: tokenizer.special.pad ?? config.padTokenId ?? 0 })(0);
 
+    const storage = options.storage ?? policyNamed(read?.trainedOn) ?? 'f32';
     const resident = await loadResident(folder, { storage: storageOf(storage), progress });
     const model = languageModel(resident, { ...(read && { adapter: read.adapter }), session: { ...(threads && { threads }) } });
     const trainable = fineTune(model, { seed: 0 });

@@ -8,7 +8,7 @@ import { languageModel } from '../../models/language-model.ts';
 import { openTokenizer } from '../../models/open-tokenizer.ts';
 import { readAdapter } from '../../models/peft.ts';
 import { loadResident } from '../../models/resident.ts';
-import { type StoragePolicy, storageOf, storagePolicies } from '../../models/storage.ts';
+import { policyNamed, storageOf } from '../../models/storage.ts';
 import { encodePrompt, type Prompt } from './prompts.ts';
 
 export type AnswerOptions = Pick<GenerationOptions, 'temperature' | 'topK' | 'topP' | 'repetitionPenalty' | 'seed' | 'rows'> & {
@@ -68,9 +68,8 @@ export async function answer({
     const tokenizer = openTokenizer(path);
     const ids = prompts.map((prompt) => encodePrompt(prompt, { tokenizer, isRaw }));
     const found = adapterPath === undefined ? undefined : await readAdapter(adapterPath, { base: folder });
-    const trained: StoragePolicy | undefined = storagePolicies.find((policy) => policy === found?.trainedOn);
-    const storage = trained === undefined ? {} : storageOf(trained);
-    const resident = await loadResident(folder, { storage, progress });
+    const storage = policyNamed(found?.trainedOn) ?? 'stored';
+    const resident = await loadResident(folder, { storage: storageOf(storage), progress });
     const session = threads === undefined ? {} : { threads };
     const model = languageModel(resident, { session, ...(found && { adapter: found.adapter }) });
     const decoder = openDecoder(model);

@@ -15,6 +15,7 @@ import { countParameters } from '../../models/lora.ts';
 import type { TensorEntry } from '../../models/model-folder.ts';
 import { bytesPerWeight, formUnder, type StoragePolicy } from '../../models/storage.ts';
 import type { WeightForm } from '../../models/weight.ts';
+import type { Task } from '../../training/dataset.ts';
 import { planMemory } from '../../training/memory-plan.ts';
 
 /** What of a model can be known without its weights. */
@@ -29,14 +30,26 @@ const stored: Readonly<Record<string, number>> = {
 /** Bytes of a tensor in its file. */
 export const storedBytes = ({ type, shape }: TensorEntry): number => Math.ceil(sizeOf(shape) * (stored[type] ?? 4));
 
-/** Embedding and head: as the file has them, and a bfloat16 head once more in float32. */
-function vocabularyBytes({ tensors }: ModelOutline): number {
+/**
+ * Embedding and head in memory. An embedding of its own stays as the file has it, a head of its own becomes float32 where the runtime does not
+ * take its type (bfloat16); where they are one, it is kept once and spelt out once more to give scores of words (`task` causal).
+ */
+export function vocabularyBytes(
+  { config, tensors }: ModelOutline,
+  { storage, task }: { readonly storage: StoragePolicy; readonly task: Task },
+): number {
+  const bytes = (entry: TensorEntry, policy: StoragePolicy): number => {
+    const each = policy !== 'f32' && entry.type === 'BF16' ? 2 : bytesPerWeight(formUnder(policy === 'f32' ? 'f32' : 'stored', entry.type));
+    return sizeOf(entry.shape) * each;
+  };
   const embedding = tensors.get('model.embed_tokens.weight');
-  const head = tensors.get('lm_head.weight');
-  const held = (entry: TensorEntry | undefined) =>
-    entry === undefined ? 0 : sizeOf(entry.shape) * (entry.type === 'BF16' ? 2 : bytesPerWeight(formUnder('stored', entry.type)));
-  const last = head ?? embedding;
-  return held(embedding) + held(head) + (last?.type === 'BF16' ? 4 * sizeOf(last.shape) : 0);
+  if (embedding === undefined) return 0;
+  const head = config.tiedEmbeddings ? undefined : tensors.get('lm_head.weight');
+  if (head === undefined) {
+    const isSpeltOut = task === 'causal' && storage !== 'f32' && embedding.type === 'BF16';
+    return bytes(embedding, storage) + (isSpeltOut ? 4 * sizeOf(embedding.shape) : 0);
+  }
+  return bytes(embedding, 'stored') + bytes(head, head.type === 'BF16' ? 'f32' : storage);
 }
 
 /** Node and the runtime. */
@@ -71,7 +84,7 @@ export function inferenceBytes(model: ModelOutline, { rows = 1, tokens }: { read
   const cache = 4 * 2 * config.layers.length * keyValueHeads * headDim * rows * tokens;
   const fresh = Math.min(tokens, promptTokens);
   const layer = 4 * rows * fresh * (4 * hiddenSize + 3 * intermediateSize + 2 * heads * headDim) + 4 * 2 * rows * heads * fresh * tokens;
-  return programBytes + weights + vocabularyBytes(model) + packed + cache + layer + spelt;
+  return programBytes + weights + vocabularyBytes(model, { storage: 'stored', task: 'causal' }) + packed + cache + layer + spelt;
 }
 
 export type LoraSetting = {
@@ -91,14 +104,15 @@ export function loraParameters(config: ModelConfig, rank: number): number {
 /** Bytes for training LoRA on every linear layer, activations computed again in the backward pass. */
 export function loraBytes(model: ModelOutline, { rank, rows, tokens, policy }: LoraSetting): number {
   const { config } = model;
+  const task = config.labels ? 'class' : 'causal';
   const shape = { rank, scale: 1, dropout: 0, dora: false };
   const adapters = Object.fromEntries(linearNames.map((name) => [name, shape]));
   return planMemory({
     config,
     layers: layerForms(model, policy).map((forms) => ({ rows, tokens, forms, adapters })),
-    vocabularyBytes: vocabularyBytes(model),
+    vocabularyBytes: vocabularyBytes(model, { storage: policy, task }),
     trainedCount: loraParameters(config, rank),
-    task: config.labels ? 'class' : 'causal',
+    task,
     precision: 'exact',
     recompute: 'all',
     budget: Number.POSITIVE_INFINITY,

@@ -7,7 +7,7 @@ import { openModel } from '../../models/folder.ts';
 import { mergeModel } from '../../models/merge.ts';
 import type { ModelFolder } from '../../models/model-folder.ts';
 import { readAdapter } from '../../models/peft.ts';
-import { type StoragePolicy, storagePolicies } from '../../models/storage.ts';
+import { policyNamed, type StoragePolicy, storagePolicies } from '../../models/storage.ts';
 import { tokenizerOf } from './rewrite.ts';
 
 export type MergeOptions = {
@@ -71,7 +71,7 @@ export async function mergeAdapter({
 }
 
 function policyOf(trainedOn: string): StoragePolicy {
-  const found = storagePolicies.find((policy) => policy === trainedOn);
+  const found = policyNamed(trainedOn);
   if (found) return found;
   const known = storagePolicies.join(', ');
   throw new UserError(

@@ -8,13 +8,12 @@ import { UserError } from '../../base/errors.ts';
 import { type AdapterSettings, prefixFor, targetModules } from '../../models/adapter-settings.ts';
 import { chatTemplateOf } from '../../models/chat-template.ts';
 import { type LayerShape, type LinearName, linearNames } from '../../models/decoder-layer.ts';
-import { sizeOf } from '../../models/expand.ts';
 import { openModel } from '../../models/folder.ts';
 import type { AdapterShape } from '../../models/linear.ts';
 import { countParameters } from '../../models/lora.ts';
 import type { ModelFolder } from '../../models/model-folder.ts';
 import { openTokenizer } from '../../models/open-tokenizer.ts';
-import { bytesPerWeight, formUnder, type StoragePolicy } from '../../models/storage.ts';
+import { formUnder, type StoragePolicy } from '../../models/storage.ts';
 import type { Tokenizer } from '../../models/tokenizer.ts';
 import { type BatchList, type CollateReport, collate, reportBatches } from '../../training/collate.ts';
 import { type Row, readDataset, type Task } from '../../training/dataset.ts';
@@ -22,6 +21,7 @@ import { type Example, makeExamples } from '../../training/examples.ts';
 import { type MemoryPlan, planMemory } from '../../training/memory-plan.ts';
 import { planRun } from '../../training/trainer.ts';
 import type { TrainingSettings } from '../../training/training-settings.ts';
+import { vocabularyBytes } from './memory.ts';
 
 export type PrepareOptions = {
   /** Folder or GGUF file of the base model. */
@@ -59,16 +59,25 @@ export type Prepared = {
   readonly identity: { readonly model: string; readonly data: string };
 };
 
-/** @throws UserError for anything wrong with model, data or settings, and where the run would not fit into memory */
-export async function prepare({
-  model,
-  data,
-  settings,
-  task: asked,
-  validationShare = 0,
-  memory: budget,
-}: PrepareOptions): Promise<Prepared> {
-  const folder = await openModel(model);
+/**
+ * The model's folder is left open for whoever goes on; a refusal closes it.
+ *
+ * @throws UserError for anything wrong with model, data or settings, and where the run would not fit into memory
+ */
+export async function prepare(options: PrepareOptions): Promise<Prepared> {
+  const folder = await openModel(options.model);
+  try {
+    return await prepareWith(folder, options);
+  } catch (cause) {
+    await folder.close();
+    throw cause;
+  }
+}
+
+async function prepareWith(
+  folder: ModelFolder,
+  { model, data, settings, task: asked, validationShare = 0, memory: budget }: PrepareOptions,
+): Promise<Prepared> {
   const { config } = folder;
   const tokenizer = openTokenizer(model);
   const task = asked ?? (config.labels ? 'class' : 'causal');
@@ -191,23 +200,6 @@ function largestBatch(batches: BatchList): { readonly rows: number; readonly tok
     if (rows * tokens > largest.rows * largest.tokens) largest = { rows, tokens };
   }
   return largest;
-}
-
-/** The embedding as it is kept, and the head, which is spelt out where it is used as a matrix and the runtime does not take its form. */
-function vocabularyBytes(
-  { tensors, config }: ModelFolder,
-  { storage, task }: { readonly storage: StoragePolicy; readonly task: Task },
-): number {
-  const bytes = (name: string): { readonly stored: number; readonly used: number } => {
-    const { shape, type } = tensors.get(name)!;
-    const stored = type === 'BF16' && storage !== 'f32' ? 2 : bytesPerWeight(formUnder(storage === 'f32' ? 'f32' : 'stored', type));
-    return { stored: sizeOf(shape) * stored, used: type === 'BF16' && storage !== 'f32' ? 4 * sizeOf(shape) : 0 };
-  };
-  const embedding = bytes('model.embed_tokens.weight');
-  const isTied = config.tiedEmbeddings || !tensors.has('lm_head.weight');
-  if (isTied) return embedding.stored + (task === 'causal' ? embedding.used : 0);
-  const head = bytes('lm_head.weight');
-  return embedding.stored + (head.used || head.stored);
 }
 
 const sha256 = () => createHash('sha256');

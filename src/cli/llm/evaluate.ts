@@ -32,7 +32,7 @@ export function evaluateCommand(): Command {
       { flags: '--data <path>', help: 'JSONL or Parquet file, or a Hugging Face data set folder', required: true },
       { flags: '--split <name>', help: 'train, validation or test (default: test, else validation, else train)' },
       { flags: '--task <task>', help: 'causal or class (default: class where there is a classification head)' },
-      { flags: '--storage <form>', help: 'how weights are kept: f32 (default), stored, int8, nf4' },
+      { flags: '--storage <form>', help: 'how weights are kept: f32, stored, int8, nf4 (default: as the adapter was trained, else f32)' },
       { flags: '--max-length <tokens>', help: 'longest row; longer ones are cut (default: the model’s context)' },
       { flags: '--batch-size <rows>', help: 'rows of a batch (default: 8)' },
       { flags: '--predictions <file>', help: 'write every row’s class and probabilities (JSONL)' },

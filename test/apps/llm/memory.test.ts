@@ -1,7 +1,14 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-import { inferenceBytes, loraBytes, loraParameters, type ModelOutline, storedBytes } from '../../../src/apps/llm/memory.ts';
+import {
+  inferenceBytes,
+  loraBytes,
+  loraParameters,
+  type ModelOutline,
+  storedBytes,
+  vocabularyBytes,
+} from '../../../src/apps/llm/memory.ts';
 import type { ModelConfig } from '../../../src/models/config.ts';
 import { openModel } from '../../../src/models/folder.ts';
 import { tensorShapes } from '../../../src/models/tensor-shapes.ts';
@@ -32,6 +39,21 @@ describe('memory', () => {
     expect(loraBytes(large, setting)).toBeGreaterThan(loraBytes(small, setting));
     expect(loraBytes(large, setting)).toBeGreaterThan(loraBytes(large, { ...setting, policy: 'nf4' }));
     expect(loraBytes(small, { ...setting, rank: 32 }) - loraBytes(small, setting)).toBeGreaterThanOrEqual(16 * loraParameters(config, 16));
+  });
+
+  const one = config.vocabSize * config.hiddenSize;
+  test.each([
+    { tied: true, type: 'BF16', storage: 'f32', task: 'causal', bytes: 4 },
+    { tied: true, type: 'BF16', storage: 'stored', task: 'causal', bytes: 2 + 4 },
+    { tied: true, type: 'BF16', storage: 'stored', task: 'class', bytes: 2 },
+    { tied: true, type: 'F16', storage: 'nf4', task: 'causal', bytes: 2 },
+    { tied: false, type: 'BF16', storage: 'stored', task: 'causal', bytes: 2 + 4 },
+    { tied: false, type: 'BF16', storage: 'f32', task: 'causal', bytes: 2 + 4 },
+    { tied: false, type: 'F16', storage: 'f32', task: 'causal', bytes: 2 + 4 },
+    { tied: false, type: 'F32', storage: 'nf4', task: 'class', bytes: 4 + 4 },
+  ] as const)('vocabulary: tied $tied, $type kept as $storage for $task: $bytes bytes a number', ({ tied, type, storage, task, bytes }) => {
+    const tensors = new Map([...tensorShapes({ ...config, tiedEmbeddings: tied })].map(([name, shape]) => [name, { shape, type }]));
+    expect(vocabularyBytes({ config: { ...config, tiedEmbeddings: tied }, tensors }, { storage, task })).toBe(bytes * one);
   });
 
   test('counts what a real file holds', async () => {
