@@ -1,6 +1,9 @@
 // One stage as dvc.lock (schema 2.0) records it: what it was run with, what it read and what it wrote.
 
-/** A value of a parameter: whatever YAML, JSON or TOML can hold. */
+/**
+ * A value of a parameter: whatever YAML, JSON or TOML can hold. An integer is a bigint and a float a number, so that `1` and `1.0` stay
+ * apart; a map is a Map, so that its order and keys that are not text (`0: benign`) stay as written.
+ */
 export type ParameterValue =
   | null
   | boolean
@@ -8,7 +11,9 @@ export type ParameterValue =
   | bigint
   | string
   | readonly ParameterValue[]
-  | { readonly [key: string]: ParameterValue };
+  | ReadonlyMap<ParameterKey, ParameterValue>;
+
+export type ParameterKey = null | boolean | number | bigint | string;
 
 /** Content of a file or folder, as DVC names it. */
 export type Fingerprint = {
