@@ -8,6 +8,7 @@ import { goldenRecordsCommand } from './er/golden-records.ts';
 import { inferCommand } from './er/infer.ts';
 import { ingestCommand } from './er/ingest.ts';
 import { injectErrorsCommand } from './er/inject-errors.ts';
+import { erLlmCommand } from './er/llm.ts';
 import { reportCommand } from './er/report.ts';
 import { resolveCommand } from './er/resolve.ts';
 import { runCommand } from './er/run.ts';
@@ -31,6 +32,7 @@ export function erCommand(): Command {
     segmentCommand(),
     injectErrorsCommand(),
     evidenceTrainCommand(),
+    erLlmCommand(),
   ];
   for (const one of verbs) area.addCommand(one);
   return area;

@@ -45,13 +45,11 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
     const [word, raw] = argument ? given : [undefined, given[0]];
     const { json, quiet, ...options } = raw as Record<string, unknown>;
     const rest = argument && word !== undefined ? { ...options, [argument.name]: word } : options;
-    // A verb that stands alone has the program itself above it.
-    const area = command.parent?.parent ? command.parent : undefined;
     const parsed = schema.safeParse(rest);
     if (!parsed.success)
       throw new UserError(
         'cli.option',
-        `${name}: ${describeIssue(parsed.error.issues[0]!, argument?.name)}; see clinfuse ${area ? `${area.name()} ` : ''}${name} --help`,
+        `${name}: ${describeIssue(parsed.error.issues[0]!, argument?.name)}; see ${pathOf(command)} --help`,
       );
     const result = await run(parsed.data, createContext({ json: json === true, quiet: quiet === true }));
     if (json) process.stdout.write(`${JSON.stringify(result.json)}\n`);
@@ -59,6 +57,11 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
     if (result.exitCode) process.exitCode = result.exitCode;
   });
   return command;
+}
+
+/** `clinfuse er llm train`: a command with all above it. */
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
 /** The first thing wrong with an option, in words: `--seed: expected number, received text`. */

@@ -164,6 +164,15 @@ export function pairPrompt(summaryA: string, summaryB: string): string {
   return promptParts[0] + summaryA + promptParts[1] + summaryB + promptParts[2];
 }
 
+/** The two summaries of such a question; none for any other text. */
+export function splitPairPrompt(text: string): readonly [string, string] | undefined {
+  const [start, between, end] = promptParts;
+  if (!text.startsWith(start) || !text.endsWith(end)) return undefined;
+  const summaries = text.slice(start.length, -end.length);
+  const at = summaries.indexOf(between);
+  return at < 0 ? undefined : [summaries.slice(0, at), summaries.slice(at + between.length)];
+}
+
 /** `pairPrompt` as an SQL expression over two SQL expressions. */
 export const pairPromptSql = (a: string, b: string): string =>
   `(${literal(promptParts[0])} || ${a} || ${literal(promptParts[1])} || ${b} || ${literal(promptParts[2])})`;
