@@ -2,22 +2,24 @@ import { Command } from 'commander';
 
 import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
-import { doctorCommand } from './doctor.ts';
-import { erCommand } from './er.ts';
-import { linkCommand } from './link.ts';
-import { llmCommand } from './llm.ts';
 
 const version = '0.1.0';
 
-/** The whole command line, areas and verbs, before any argument is read. */
-export function program(): Command {
+/** Areas, and verbs that stand alone, in the order of the help. One is loaded when its name is called, all when none is. */
+const parts: Readonly<Record<string, () => Promise<Command>>> = {
+  er: async () => (await import('./er.ts')).erCommand(),
+  link: async () => (await import('./link.ts')).linkCommand(),
+  llm: async () => (await import('./llm.ts')).llmCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(version),
+};
+
+/** The command line before it is read: with all areas and verbs, or only the part that the arguments name. */
+export async function program(argv: readonly string[] = []): Promise<Command> {
   const root = new Command('clinfuse')
     .description('Joins the pieces of patients’ records held at many facilities: linkage, clinical evidence, golden records.')
-    .version(version)
-    .addCommand(erCommand())
-    .addCommand(linkCommand())
-    .addCommand(llmCommand())
-    .addCommand(doctorCommand(version));
+    .version(version);
+  const named = parts[argv[0] ?? ''];
+  for (const load of named ? [named] : Object.values(parts)) root.addCommand(await load());
   root.addHelpText('after', () => `\nVerbs:\n${verbList(root)}\n\nEvery verb: --help with an example, --json for machines, --quiet.`);
   for (const command of [root, ...root.commands]) if (command.commands.length > 0) suggestNearest(command);
   for (const command of descendants(root)) command.exitOverride().configureOutput({ outputError: () => {} });

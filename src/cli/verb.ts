@@ -16,8 +16,8 @@ export type VerbOption = {
 
 export type Verb<T> = {
   readonly name: string;
-  /** A word after the verb; the schema sees it under its name, or not at all where it is left out. */
-  readonly argument?: { readonly name: string; readonly help: string };
+  /** A word after the verb, or a `list` of words; the schema sees it under its name, or not at all where it is left out. */
+  readonly argument?: { readonly name: string; readonly help: string; readonly list?: true };
   /** One line, shown in the list of verbs. */
   readonly summary: string;
   /** A command that can be pasted. */
@@ -31,7 +31,7 @@ export type Verb<T> = {
 /** Makes a commander command of a verb: parse, call, print. Every verb also gets `--json` and `--quiet`. */
 export function verb<T>({ name, argument, summary, example, options, schema, run }: Verb<T>): Command {
   const command = new Command(name).summary(summary).description(summary);
-  if (argument) command.argument(`[${argument.name}]`, argument.help);
+  if (argument) command.argument(`[${argument.name}${argument.list ? '...' : ''}]`, argument.help);
   for (const { flags, help, required, default: fallback, hidden } of options) {
     const option = new Option(flags, help);
     if (fallback !== undefined) option.default(fallback);

@@ -225,9 +225,7 @@ describe('link chart', () => {
   ])('$name is refused in one line, and nothing is written', async ({ words, says }) => {
     const placed = words.map((word) => (/^(?!\/).*\.(parquet|json|pdf)$/.test(word) ? at(word) : word));
     const out = words.includes('--out') ? [] : ['--out', at('bad.svg')];
-    const fault = await program()
-      .parseAsync(['link', 'chart', ...placed, ...out], { from: 'user' })
-      .catch((cause: Error) => cause);
+    const fault = await (await program()).parseAsync(['link', 'chart', ...placed, ...out], { from: 'user' }).catch((cause: Error) => cause);
     expect(fault).toBeInstanceOf(UserError);
     expect((fault as Error).message.replaceAll(`${home}/`, '')).toMatch(says);
     expect((fault as Error).message).not.toContain('\n');
