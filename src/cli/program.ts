@@ -10,6 +10,7 @@ const parts: Readonly<Record<string, () => Promise<Command>>> = {
   er: async () => (await import('./er.ts')).erCommand(),
   link: async () => (await import('./link.ts')).linkCommand(),
   llm: async () => (await import('./llm.ts')).llmCommand(),
+  registry: async () => (await import('./registry.ts')).registryCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(version),
 };
 
