@@ -43,7 +43,8 @@ export type Pipeline = {
   readonly folder: string;
   /** In the order of the file, loops in the order of their items. */
   readonly stages: readonly Stage[];
-  /** Top-level `metrics:` and `plots:`, paths relative to `folder`. */
+  /** Top-level `metrics:`, `params:` and `plots:`, paths relative to `folder`; a plot may have a name instead of a path. */
   readonly metrics: readonly string[];
+  readonly parameterFiles: readonly string[];
   readonly plots: readonly { readonly path: string; readonly plot: Readonly<Record<string, unknown>> }[];
 };

@@ -24,8 +24,7 @@ import {
 import { UserError } from '../base/errors.ts';
 import { printable } from '../base/text.ts';
 import type { ParameterKey, ParameterValue } from './lock-entry.ts';
-
-export type YamlMap = ReadonlyMap<ParameterKey, ParameterValue>;
+import { isList, isMapping, type ValueMap } from './values.ts';
 
 const tag = (name: string, test: RegExp, resolve: ScalarTag['resolve']): ScalarTag => ({
   tag: `tag:yaml.org,2002:${name}`,
@@ -117,14 +116,14 @@ export function parseYaml(
   };
 
   /** Pairs in order; what `<<` brings in comes first, and never over a key that is written. */
-  const mapOf = (pairs: readonly Pair[]): YamlMap => {
+  const mapOf = (pairs: readonly Pair[]): ValueMap => {
     const own = pairs.filter((pair) => !isMerge(pair));
     const map = new Map<ParameterKey, ParameterValue>();
     for (const pair of pairs.filter(isMerge)) {
       const brought = read(pair.value);
-      for (const source of Array.isArray(brought) ? (brought as ParameterValue[]) : [brought]) {
-        if (!(source instanceof Map)) throw fault('<< wants a map or a list of maps', undefined);
-        for (const [key, value] of source as YamlMap) if (!map.has(key)) map.set(key, value);
+      for (const source of isList(brought) ? brought : [brought]) {
+        if (!isMapping(source)) throw fault('<< wants a map or a list of maps', undefined);
+        for (const [key, value] of source) if (!map.has(key)) map.set(key, value);
       }
     }
     for (const pair of own) {
