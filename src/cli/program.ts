@@ -2,6 +2,7 @@ import { Command } from 'commander';
 
 import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
+import { pathOf } from './verb.ts';
 
 const version = '0.1.0';
 
@@ -22,18 +23,16 @@ export async function program(argv: readonly string[] = []): Promise<Command> {
   const named = parts[argv[0] ?? ''];
   for (const load of named ? [named] : Object.values(parts)) root.addCommand(await load());
   root.addHelpText('after', () => `\nVerbs:\n${verbList(root)}\n\nEvery verb: --help with an example, --json for machines, --quiet.`);
-  for (const command of [root, ...root.commands]) if (command.commands.length > 0) suggestNearest(command);
+  for (const command of descendants(root)) if (command.commands.length > 0) suggestNearest(command);
   for (const command of descendants(root)) command.exitOverride().configureOutput({ outputError: () => {} });
   return root;
 }
 
 /** Two columns: `er resolve   candidate pairs, auto-matches, gray zone`. */
 function verbList(root: Command): string {
-  const rows = root.commands.flatMap((area) =>
-    area.commands.length === 0
-      ? [[area.name(), area.summary()] as const]
-      : area.commands.map((one) => [`${area.name()} ${one.name()}`, one.summary()] as const),
-  );
+  const rows = descendants(root)
+    .filter(({ commands }) => commands.length === 0)
+    .map((one) => [pathOf(one).replace('clinfuse ', ''), one.summary()] as const);
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, summary]) => `  ${name.padEnd(width)}   ${summary}`).join('\n');
 }
@@ -49,7 +48,7 @@ function suggestNearest(command: Command): void {
       typed,
       self.commands.map((one) => one.name()),
     );
-    const path = self.parent ? `${self.parent.name()} ${self.name()}` : self.name();
+    const path = pathOf(self);
     throw new UserError(
       'cli.unknown-verb',
       `${path}: unknown ${self.parent ? 'verb' : 'area'}: ${typed}; ${near ? `did you mean ${near}?` : `see ${path} --help`}`,

@@ -60,7 +60,7 @@ export function verb<T>({ name, argument, summary, example, options, schema, run
 }
 
 /** `clinfuse er llm train`: a command with all above it. */
-function pathOf(command: Command): string {
+export function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 

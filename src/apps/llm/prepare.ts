@@ -23,11 +23,14 @@ import { planRun } from '../../training/trainer.ts';
 import type { TrainingSettings } from '../../training/training-settings.ts';
 import { vocabularyBytes } from './memory.ts';
 
+/** Rows that are not read as they stand in a file, and what to call them. */
+export type GivenRows = { readonly name: string; readonly train: readonly Row[]; readonly validation: readonly Row[] };
+
 export type PrepareOptions = {
   /** Folder or GGUF file of the base model. */
   readonly model: string;
-  /** File or folder of training rows, with validation rows beside them where there are some. */
-  readonly data: string;
+  /** File or folder of training rows, with validation rows beside them where there are some; or the rows themselves. */
+  readonly data: string | GivenRows;
   readonly settings: TrainingSettings;
   /** Without it: `class` for a model with a classification head. */
   readonly task?: Task | undefined;
@@ -82,7 +85,7 @@ async function prepareWith(
   const tokenizer = openTokenizer(model);
   const task = asked ?? (config.labels ? 'class' : 'causal');
   const { seed } = settings;
-  const read = await readDataset(data, { task, seed, validationShare });
+  const read = typeof data === 'string' ? await readDataset(data, { task, seed, validationShare }) : data;
   const labels = task === 'class' ? (config.labels ?? labelsIn(read.train)) : undefined;
   const contextLength = Math.min(settings.maxLength, config.contextLength);
   const template = tokenizer.chatTemplate === undefined ? undefined : chatTemplateOf(tokenizer);

@@ -101,7 +101,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     const curve = lossCurveOf(readMetrics(join(out, 'log')));
     await writeText(
       join(out, 'loss.svg'),
-      await renderSvg(lossCurveChart({ curve, source: `${basename(options.model)} on ${basename(options.data)}` })),
+      await renderSvg(lossCurveChart({ curve, source: `${basename(options.model)} on ${basename(dataName(options))}` })),
     );
     await trainable.close();
     await model.close();
@@ -111,13 +111,13 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
   }
 }
 
+const dataName = ({ data }: TrainModelOptions): string => (typeof data === 'string' ? data : data.name);
+
 const lossOptions = ({ labelSmoothing, classWeights }: TrainingSettings) => ({ labelSmoothing, ...(classWeights && { classWeights }) });
 
 /** What the run log says of how the run was made. */
-function logged(
-  { model, data, settings }: TrainModelOptions,
-  { parameters, storage, steps, task }: Prepared,
-): Readonly<Record<string, string>> {
-  const said = { model, data, task, storage, steps, trainable: parameters.trainable, ...settings };
+function logged(options: TrainModelOptions, { parameters, storage, steps, task }: Prepared): Readonly<Record<string, string>> {
+  const { model, settings } = options;
+  const said = { model, data: dataName(options), task, storage, steps, trainable: parameters.trainable, ...settings };
   return Object.fromEntries(Object.entries(said).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
 }
