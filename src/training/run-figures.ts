@@ -9,7 +9,7 @@ export type RunFigures = {
   /** The last step with a figure; nothing of a run without. */
   readonly steps: number | null;
   readonly last: Readonly<Record<string, Figure>>;
-  /** Lowest of a loss or perplexity, highest of any other: after the first step, where there is one. */
+  /** Of the loss and what was evaluated: lowest of a loss or perplexity, highest of any other, after the first step where there is one. */
   readonly best: Readonly<Record<string, Figure>>;
 };
 
@@ -36,6 +36,6 @@ function bestOf(key: string, points: readonly Figure[]): [[string, Figure]] | un
     ? (a: number, b: number) => a > b
     : (a: number, b: number) => a < b;
   const counted = trained.length > 0 ? trained : finite;
-  if (counted.length === 0) return undefined;
+  if (counted.length === 0 || !/^(loss$|eval_)/.test(key)) return undefined;
   return [[key, counted.reduce((best, one) => (better(one.value, best.value) ? one : best))]];
 }
