@@ -48,7 +48,7 @@ export function byCodePoint(left: string, right: string): number {
 const lift = (unit: number): number => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit);
 
 function quoted(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\uffff]/g, (unit) => (unit === '\u007f' ? unit : `\\u${hex(unit)}`));
+  return JSON.stringify(text).replace(/[\u007f-\uffff]/g, (unit) => `\\u${hex(unit)}`);
 }
 
 const hex = (unit: string): string => unit.charCodeAt(0).toString(16).padStart(4, '0');

@@ -4,6 +4,7 @@
 //   cmd: "a\nb"          text with a line break or a ' that cannot stand plain   -> double quotes
 //   x: '1'               text that would read as something else                  -> single quotes
 //   n:                   null is nothing at all
+//   a: &id001            a list or map that stands in two places is written once
 //
 // Lines are folded past column 80: plain text before the word that would cross it (leaving the space behind), quoted text at the first
 // space after it. The rules are ruamel's own, oddities included, because the aim is the same bytes; test/oracle/pipeline/cache holds
@@ -12,23 +13,38 @@
 
 import type { ParameterKey, ParameterValue } from './lock-entry.ts';
 import { floatText } from './python-json.ts';
-import { parseYaml, readsAsText } from './yaml-values.ts';
+import { parseYaml, readsAsText, type YamlMap } from './yaml-values.ts';
 
 const width = 80;
 /** A key this long stands behind a `?`. */
 const longKey = 123;
 
 /** YAML text of a map, with a line break at the end. */
-export function writeYaml(value: ReadonlyMap<ParameterKey, ParameterValue>): string {
-  const page = new Page();
+export function writeYaml(value: YamlMap): string {
+  const page = new Page(sharedIn(value));
   writeMap(page, value, 0);
   return `${page.text.replace(/^\n/, '')}\n`;
 }
 
-/** Text so far and the column it ends in, counted in code points. */
+/** Text so far, the column it ends in, counted in code points, and the lists and maps that stand in more than one place. */
 class Page {
   text = '';
   column = 0;
+  private readonly shared: ReadonlyMap<ParameterValue, string>;
+  private readonly written = new Set<ParameterValue>();
+
+  constructor(shared: ReadonlyMap<ParameterValue, string>) {
+    this.shared = shared;
+  }
+
+  /** `&id001` where a shared value stands first, `*id001` where it stands again. */
+  anchorOf(value: ParameterValue): string | undefined {
+    const name = this.shared.get(value);
+    if (name === undefined) return undefined;
+    if (this.written.has(value)) return `*${name}`;
+    this.written.add(value);
+    return `&${name}`;
+  }
 
   add(text: string): void {
     this.text += text;
@@ -42,11 +58,9 @@ class Page {
   }
 }
 
-function writeMap(page: Page, map: ReadonlyMap<ParameterKey, ParameterValue>, indent: number, onOpenLine = false): void {
-  let first = onOpenLine;
-  for (const [key, value] of map) {
-    if (!first) page.line(indent);
-    first = false;
+function writeMap(page: Page, map: YamlMap, indent: number, onOpenLine = false): void {
+  for (const [i, [key, value]] of [...map].entries()) {
+    if (i > 0 || !onOpenLine) page.line(indent);
     const text = scalarText(key);
     if ([...text].length < longKey && !/[\n\u0085\u2028\u2029]/.test(text)) {
       writeScalar(page, key, { indent, isKey: true });
@@ -57,40 +71,56 @@ function writeMap(page: Page, map: ReadonlyMap<ParameterKey, ParameterValue>, in
       page.line(indent);
       page.add(':');
     }
-    writeValue(page, value, indent);
+    writeValue(page, value, { indent, after: 'key' });
   }
 }
 
-/** What follows `key:`, on its line or below. */
-function writeValue(page: Page, value: ParameterValue, indent: number): void {
-  if (Array.isArray(value)) {
-    if (value.length === 0) page.add(' []');
-    else writeList(page, value as readonly ParameterValue[], indent);
-  } else if (value instanceof Map) {
-    if (value.size === 0) page.add(' {}');
-    else writeMap(page, value as ReadonlyMap<ParameterKey, ParameterValue>, indent + 2);
-  } else if (value !== null) {
+function writeList(page: Page, items: readonly ParameterValue[], indent: number, onOpenLine: boolean): void {
+  for (const [i, item] of items.entries()) {
+    if (i > 0 || !onOpenLine) page.line(indent);
+    page.add('-');
+    writeValue(page, item, { indent, after: 'dash' });
+  }
+}
+
+/** What follows `key:` or `-`, on its line or below. */
+function writeValue(
+  page: Page,
+  value: ParameterValue,
+  { indent, after }: { readonly indent: number; readonly after: 'key' | 'dash' },
+): void {
+  const anchor = page.anchorOf(value);
+  if (anchor !== undefined) page.add(` ${anchor}`);
+  if (anchor?.startsWith('*')) return;
+  const onOpenLine = after === 'dash' && anchor === undefined;
+  if (Array.isArray(value) && value.length > 0) {
+    if (onOpenLine) page.add(' ');
+    writeList(page, value as readonly ParameterValue[], after === 'dash' ? indent + 2 : indent, onOpenLine);
+  } else if (value instanceof Map && value.size > 0) {
+    if (onOpenLine) page.add(' ');
+    writeMap(page, value as YamlMap, indent + 2, onOpenLine);
+  } else if (value !== null || after === 'dash') {
     page.add(' ');
-    writeScalar(page, value as ParameterKey, { indent: indent + 2, isKey: false });
+    if (Array.isArray(value)) page.add('[]');
+    else if (value instanceof Map) page.add('{}');
+    else if (value !== null) writeScalar(page, value as ParameterKey, { indent: indent + 2, isKey: false });
   }
 }
 
-function writeList(page: Page, items: readonly ParameterValue[], indent: number, onOpenLine = false): void {
-  let first = onOpenLine;
-  for (const item of items) {
-    if (!first) page.line(indent);
-    first = false;
-    page.add('- ');
-    if (Array.isArray(item)) {
-      if (item.length === 0) page.add('[]');
-      else writeList(page, item as readonly ParameterValue[], indent + 2, true);
-    } else if (item instanceof Map) {
-      if (item.size === 0) page.add('{}');
-      else writeMap(page, item as ReadonlyMap<ParameterKey, ParameterValue>, indent + 2, true);
-    } else if (item !== null) {
-      writeScalar(page, item as ParameterKey, { indent: indent + 2, isKey: false });
+/** Lists and maps met more than once, numbered in the order they are met again. */
+function sharedIn(root: ParameterValue): ReadonlyMap<ParameterValue, string> {
+  const [seen, shared] = [new Set<ParameterValue>(), new Map<ParameterValue, string>()];
+  const visit = (value: ParameterValue): void => {
+    if (value === null || typeof value !== 'object') return;
+    if (seen.has(value)) {
+      if (!shared.has(value)) shared.set(value, `id${String(shared.size + 1).padStart(3, '0')}`);
+      return;
     }
-  }
+    seen.add(value);
+    for (const item of value.values()) visit(item as ParameterValue);
+  };
+  visit(root);
+  return shared;
 }
 
 type Place = {

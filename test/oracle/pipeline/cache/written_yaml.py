@@ -61,5 +61,10 @@ for value in values + texts:
             case["unreadable"] = True
         cases.append(case)
 
+# The same list or map in two places stands once, behind an anchor.
+shared = [1, {"a": None}]
+for shape in ({"a": shared, "b": shared}, {"a": [shared, shared], "b": {"c": shared}}, {"a": (one := {"x": 1}), "b": [one, (two := []), two]}, {"a": [[one], one], "b": [(three := [[1]]), three]}):
+    cases.append({"input": dumps_yaml(shape), "text": dumps_yaml(shape)})
+
 Path(__file__).with_name("yaml.json").write_text(json.dumps(cases, indent=0) + "\n")
 print(len(cases), sum("rewritten" in case for case in cases), sum("unreadable" in case for case in cases))
