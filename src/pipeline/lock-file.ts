@@ -25,8 +25,9 @@ import { UserError } from '../base/errors.ts';
 import { replaceText } from '../base/files.ts';
 import type { LockEntry, LockedPath, ParameterKey, ParameterValue } from './lock-entry.ts';
 import { byCodePoint } from './python-json.ts';
+import { isMapping, type ValueMap } from './values.ts';
 import { writeYaml } from './write-yaml.ts';
-import { parseYaml, type YamlMap } from './yaml-values.ts';
+import { parseYaml } from './yaml-values.ts';
 
 const defaultParameters = 'params.yaml';
 
@@ -53,7 +54,7 @@ export function writeLock(folder: string, name: string, entry: LockEntry): boole
 }
 
 /** The map that stands for an entry in dvc.lock and in the run cache. */
-export function lockYaml({ command, dependencies, parameters, outputs }: LockEntry): YamlMap {
+export function lockYaml({ command, dependencies, parameters, outputs }: LockEntry): ValueMap {
   const map = new Map<ParameterKey, ParameterValue>([['cmd', command]]);
   if (dependencies.length > 0) map.set('deps', pathsYaml(dependencies));
   const files = Object.keys(parameters).sort(
@@ -136,7 +137,7 @@ function parametersOf(value: ParameterValue | undefined, where: string): LockEnt
   );
 }
 
-function readDocument(folder: string): YamlMap {
+function readDocument(folder: string): ValueMap {
   const text = readText(folder);
   const document = text === undefined ? null : parseYaml(text, { file: 'dvc.lock' });
   if (document === null) return new Map();
@@ -149,7 +150,7 @@ function readDocument(folder: string): YamlMap {
   return map;
 }
 
-const stagesOf = (document: YamlMap): YamlMap => mapOf(document.get('stages') ?? new Map(), 'dvc.lock: stages');
+const stagesOf = (document: ValueMap): ValueMap => mapOf(document.get('stages') ?? new Map(), 'dvc.lock: stages');
 
 function readText(folder: string): string | undefined {
   try {
@@ -160,12 +161,12 @@ function readText(folder: string): string | undefined {
   }
 }
 
-function mapOf(value: ParameterValue, where: string): YamlMap {
-  if (value instanceof Map) return value as YamlMap;
+function mapOf(value: ParameterValue, where: string): ValueMap {
+  if (isMapping(value)) return value;
   throw broken(where, 'not a map');
 }
 
-function refuseUnknown(map: YamlMap, known: readonly string[], where: string): void {
+function refuseUnknown(map: ValueMap, known: readonly string[], where: string): void {
   const unknown = [...map.keys()].find((key) => !known.includes(String(key)));
   if (unknown !== undefined) throw new UserError('pipeline.lock', `pipeline: not supported in a lock: ${where}: ${unknown}`);
 }

@@ -3,9 +3,11 @@
 //   { b: 1n, a: [1, 'é'] }   ->   {"a": [1.0, "\u00e9"], "b": 1}
 //
 // Keys in the order of code points, ", " and ": " between, everything outside ASCII escaped, floats by their shortest digits.
-// Source: Python's json/encoder.py and float.__repr__.
+// Source: Python's json/encoder.py.
 
 import type { ParameterKey, ParameterValue } from './lock-entry.ts';
+import { pythonFloat } from './python-text.ts';
+import { isMapping } from './values.ts';
 
 /** JSON as Python's `json.dumps(value, sort_keys=True)` writes it. */
 export function pythonJson(value: ParameterValue): string {
@@ -13,25 +15,11 @@ export function pythonJson(value: ParameterValue): string {
   if (typeof value === 'string') return quoted(value);
   if (typeof value === 'number') return jsonFloat(value);
   if (typeof value === 'bigint' || typeof value === 'boolean') return String(value);
-  if (value instanceof Map) {
-    const entries = [...(value as ReadonlyMap<ParameterKey, ParameterValue>)].sort(([a], [b]) => compareKeys(a, b));
+  if (isMapping(value)) {
+    const entries = [...value].sort(([a], [b]) => compareKeys(a, b));
     return `{${entries.map(([key, item]) => `${quoted(keyText(key))}: ${pythonJson(item)}`).join(', ')}}`;
   }
-  return `[${(value as readonly ParameterValue[]).map(pythonJson).join(', ')}]`;
-}
-
-/** A float as Python prints it: `1.0`, `1e-05`, `1e+16`, `inf`, `nan`. */
-export function floatText(value: number): string {
-  if (Number.isNaN(value)) return 'nan';
-  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
-  if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
-  const [, sign, digits, exponent] = /^(-?)([\d.]+)e([-+]\d+)$/.exec(value.toExponential())!;
-  const power = Number(exponent);
-  if (power < -4 || power >= 16) return `${sign}${digits}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
-  const figures = digits!.replace('.', '');
-  if (power < 0) return `${sign}0.${'0'.repeat(-power - 1)}${figures}`;
-  const whole = figures.padEnd(power + 1, '0');
-  return `${sign}${whole.slice(0, power + 1)}.${whole.slice(power + 1) || '0'}`;
+  return `[${value.map(pythonJson).join(', ')}]`;
 }
 
 /** Orders text by code points, as Python does; `<` orders by UTF-16 units, which puts U+1F600 before U+FFFD. */
@@ -54,7 +42,7 @@ function quoted(text: string): string {
 const hex = (unit: string): string => unit.charCodeAt(0).toString(16).padStart(4, '0');
 
 const jsonFloat = (value: number): string =>
-  Number.isNaN(value) ? 'NaN' : Number.isFinite(value) ? floatText(value) : value > 0 ? 'Infinity' : '-Infinity';
+  Number.isNaN(value) ? 'NaN' : Number.isFinite(value) ? pythonFloat(value) : value > 0 ? 'Infinity' : '-Infinity';
 
 const keyText = (key: ParameterKey): string => (typeof key === 'string' ? key : typeof key === 'number' ? jsonFloat(key) : String(key));
 

@@ -12,15 +12,16 @@
 // Source: ruamel.yaml, emitter.py (analyze_scalar, choose_scalar_style, write_plain, write_single_quoted, write_double_quoted).
 
 import type { ParameterKey, ParameterValue } from './lock-entry.ts';
-import { floatText } from './python-json.ts';
-import { parseYaml, readsAsText, type YamlMap } from './yaml-values.ts';
+import { pythonFloat } from './python-text.ts';
+import { isList, isMapping, type ValueMap } from './values.ts';
+import { parseYaml, readsAsText } from './yaml-values.ts';
 
 const width = 80;
 /** A key this long stands behind a `?`. */
 const longKey = 123;
 
 /** YAML text of a map, with a line break at the end. */
-export function writeYaml(value: YamlMap): string {
+export function writeYaml(value: ValueMap): string {
   const page = new Page(sharedIn(value));
   writeMap(page, value, 0);
   return `${page.text.replace(/^\n/, '')}\n`;
@@ -58,7 +59,7 @@ class Page {
   }
 }
 
-function writeMap(page: Page, map: YamlMap, indent: number, onOpenLine = false): void {
+function writeMap(page: Page, map: ValueMap, indent: number, onOpenLine = false): void {
   for (const [i, [key, value]] of [...map].entries()) {
     if (i > 0 || !onOpenLine) page.line(indent);
     const text = scalarText(key);
@@ -93,17 +94,17 @@ function writeValue(
   if (anchor !== undefined) page.add(` ${anchor}`);
   if (anchor?.startsWith('*')) return;
   const onOpenLine = after === 'dash' && anchor === undefined;
-  if (Array.isArray(value) && value.length > 0) {
+  if (isList(value) && value.length > 0) {
     if (onOpenLine) page.add(' ');
-    writeList(page, value as readonly ParameterValue[], after === 'dash' ? indent + 2 : indent, onOpenLine);
-  } else if (value instanceof Map && value.size > 0) {
+    writeList(page, value, after === 'dash' ? indent + 2 : indent, onOpenLine);
+  } else if (isMapping(value) && value.size > 0) {
     if (onOpenLine) page.add(' ');
-    writeMap(page, value as YamlMap, indent + 2, onOpenLine);
+    writeMap(page, value, indent + 2, onOpenLine);
   } else if (value !== null || after === 'dash') {
     page.add(' ');
-    if (Array.isArray(value)) page.add('[]');
-    else if (value instanceof Map) page.add('{}');
-    else if (value !== null) writeScalar(page, value as ParameterKey, { indent: indent + 2, isKey: false });
+    if (isList(value)) page.add('[]');
+    else if (isMapping(value)) page.add('{}');
+    else if (value !== null) writeScalar(page, value, { indent: indent + 2, isKey: false });
   }
 }
 
@@ -158,7 +159,7 @@ function readsBack(written: string, text: string): boolean {
 function scalarText(value: ParameterKey): string {
   if (value === null) return 'null';
   if (typeof value !== 'number') return String(value);
-  return floatText(value).replace(/^(-?)(inf|nan)$/, '$1.$2');
+  return pythonFloat(value).replace(/^(-?)(inf|nan)$/, '$1.$2');
 }
 
 /** Which styles can hold a text at all. */

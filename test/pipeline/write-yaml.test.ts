@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-
+import type { ValueMap } from '../../src/pipeline/values.ts';
 import { writeYaml } from '../../src/pipeline/write-yaml.ts';
-import { parseYaml, type YamlMap } from '../../src/pipeline/yaml-values.ts';
+import { parseYaml } from '../../src/pipeline/yaml-values.ts';
 
 type Case = { readonly input: string; readonly text: string; readonly unreadable?: boolean };
 const oracle = join(import.meta.dirname, '../oracle/pipeline/cache/yaml.json');
 const cases = JSON.parse(readFileSync(oracle, 'utf8')) as readonly Case[];
-const read = (text: string): YamlMap => parseYaml(text, { file: 'case' }) as YamlMap;
+const read = (text: string): ValueMap => parseYaml(text, { file: 'case' }) as ValueMap;
 
 describe('YAML as DVC writes it', () => {
   const sound = cases.filter(({ unreadable }) => !unreadable);
