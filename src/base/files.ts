@@ -4,6 +4,7 @@
 import {
   appendFileSync,
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -13,7 +14,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,9 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { UserError } from './errors.ts';
 
 const partial = new Set<string>();
+
+/** Pipelines put one beside the outputs they cache: no reason to refuse a folder, and it stays. */
+const ignoreFile = '.gitignore';
 
 /**
  * Writes a folder in one step. `fill` gets an empty folder beside the target; when it returns, that folder takes the target's place.
@@ -69,24 +72,6 @@ export function writeText(target: string, text: string | Uint8Array): Promise<vo
 }
 
 /**
- * Writes text as one file in one step, before it returns: for small files that several tasks of one process read, change and write.
- *
- * @throws UserError `output.unwritable`, `output.disk-full`
- */
-export function replaceText(target: string, text: string): void {
-  const place = resolve(target);
-  const beside = partialName(place);
-  try {
-    mkdirSync(dirname(place), { recursive: true });
-    writeFileSync(beside, text, { flush: true });
-    renameSync(beside, place);
-  } catch (cause) {
-    rmSync(beside, { force: true });
-    throw explainWriteFault(cause, place);
-  }
-}
-
-/**
  * Adds text to the end of a file, for logs that grow: what an interrupted run leaves may end in half a line.
  *
  * @throws UserError `output.unwritable`, `output.disk-full`
@@ -121,14 +106,13 @@ export function discardPartial(): void {
   partial.clear();
 }
 
-const partialName = (place: string): string => join(dirname(place), `.${basename(place)}.partial-${process.pid}`);
-
 async function whole<T>(place: string, isFolder: boolean, fill: (path: string) => Promise<T> | T): Promise<T> {
-  const beside = partialName(place);
+  const beside = join(dirname(place), `.${basename(place)}.partial-${process.pid}`);
   try {
     mkdirSync(isFolder ? beside : dirname(place), { recursive: true });
     partial.add(beside);
     const result = await fill(beside);
+    if (isFolder && existsSync(join(place, ignoreFile))) copyFileSync(join(place, ignoreFile), join(beside, ignoreFile));
     replace(beside, place);
     return result;
   } catch (cause) {
@@ -159,7 +143,7 @@ function replace(from: string, to: string): void {
 function refuseForeign(place: string, names: readonly string[]): void {
   if (!existsSync(place)) return;
   if (!statSync(place).isDirectory()) throw new UserError('output.foreign', `output: is a file: ${place}; name a folder`);
-  const foreign = readdirSync(place).find((name) => !names.includes(name));
+  const foreign = readdirSync(place).find((name) => !names.includes(name) && name !== ignoreFile);
   if (foreign !== undefined) {
     throw new UserError(
       'output.foreign',

@@ -32,6 +32,15 @@ describe('outputs are whole or absent', () => {
     expect(readdirSync(home)).toEqual(['out']);
   });
 
+  test('a .gitignore, as pipelines put beside the outputs they cache, is no reason to refuse, and stays', async () => {
+    const out = join(home, 'out');
+    mkdirSync(out);
+    writeFileSync(join(out, '.gitignore'), '/table.csv');
+    await writeFolder(out, { names: ['table.csv'] }, fill('one'));
+    expect(readdirSync(out).sort()).toEqual(['.gitignore', 'table.csv']);
+    expect(readFileSync(join(out, '.gitignore'), 'utf8')).toBe('/table.csv');
+  });
+
   test('a folder that holds anything else is not overwritten', async () => {
     const out = join(home, 'mine');
     mkdirSync(out);
