@@ -79,6 +79,18 @@ function placeOf(curve: PrecisionRecallCurve, threshold: number): number {
   return low - 1;
 }
 
+/** At most a few hundred points of a curve, to draw it: a new one wherever recall or precision has moved by a four-hundredth. */
+export function thinCurve({ precision, recall }: PrecisionRecallCurve): { readonly recall: number; readonly precision: number }[] {
+  const points: { recall: number; precision: number }[] = [];
+  recall.forEach((r, i) => {
+    const last = points.at(-1);
+    const point = { recall: Math.round(r * 1e5) / 1e5, precision: Math.round(precision[i]! * 1e5) / 1e5 };
+    const moved = !last || Math.abs(point.recall - last.recall) > 0.0025 || Math.abs(point.precision - last.precision) > 0.0025;
+    if (moved && point.precision > 0.01) points.push(point);
+  });
+  return points;
+}
+
 /** The reference's choice: of the thresholds 0.01, 0.02 ... 0.99, the first whose F1 is above all before it. */
 export function bestGridThreshold({ scores: probabilities, isTrue, totalTrue }: Scored): ThresholdScore {
   const curve = precisionRecallCurve({ scores: probabilities, isTrue, ...(totalTrue === undefined ? {} : { totalTrue }) });

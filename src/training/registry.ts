@@ -9,12 +9,11 @@
 // versions take the next number then, and an alias is decided anew (`moveAlias` says which move it believed to be the last). There
 // is no lock that a killed process could leave behind; what it leaves half-filled has a hidden name and is cleared a day later.
 
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   constants,
   copyFileSync,
-  createReadStream,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -26,10 +25,11 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 
+import { filesAt, hashFile, hashText } from '../base/content-hash.ts';
 import { UserError } from '../base/errors.ts';
 import { writeJson } from '../base/files.ts';
 import { compareCodePoints } from '../base/text.ts';
-import { jsonNumber, numberFromJson } from './run-events.ts';
+import { jsonNumber, numberFromJson } from './tracking.ts';
 
 const versionFile = z.object({
   name: z.string(),
@@ -72,7 +72,7 @@ export type NewVersion = {
  * Registers a candidate under the next free number, with a copy of its files. One that is there already, with the same files, figures and
  * evaluation data, keeps its number: a stage that is run again registers nothing anew.
  *
- * @throws UserError `registry.name`, `registry.candidate`
+ * @throws UserError `registry.name`, `input.missing`
  */
 export async function addVersion(
   registry: string,
@@ -81,7 +81,7 @@ export async function addVersion(
   const folder = join(modelFolder(registry, name), 'versions');
   const filling = startFilling(folder);
   try {
-    const sources = candidateFiles(candidate);
+    const sources = filesAt(candidate);
     for (const path of sources)
       copyReadOnly(path === '' ? candidate : join(candidate, path), join(filling, 'files', path || basename(candidate)));
     const stored = predictions === undefined ? null : basename(predictions);
@@ -91,7 +91,7 @@ export async function addVersion(
       const copy = join(filling, 'files', path);
       files.push({ path, bytes: statSync(copy).size, sha256: await hashFile(copy) });
     }
-    const sha256 = createHash('sha256').update(JSON.stringify(files)).digest('hex');
+    const sha256 = hashText(JSON.stringify(files));
     const about = { sha256, figures: { ...figures }, dataset: dataset ?? null };
     const known = readVersions(registry, name);
     const same = known.find((one) => sameContent(one, about));
@@ -184,26 +184,6 @@ export async function damagedFiles(registry: string, version: ModelVersion): Pro
     if (!existsSync(join(folder, path)) || (await hashFile(join(folder, path))) !== sha256) damaged.push(path);
   }
   return damaged;
-}
-
-/** SHA-256 of a file's bytes, in hex. */
-export async function hashFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
-/** Files of a folder by relative path, in one order everywhere; of a file: one empty path. Hidden files are no part of a candidate. */
-export function candidateFiles(candidate: string): string[] {
-  if (!existsSync(candidate)) throw new UserError('registry.candidate', `registry: not found: ${candidate}; name a file or folder`);
-  if (!statSync(candidate).isDirectory()) return [''];
-  const files = readdirSync(candidate, { recursive: true, encoding: 'utf8' })
-    .map((path) => path.replaceAll('\\', '/'))
-    .filter((path) => !path.split('/').some((part) => part.startsWith('.')) && statSync(join(candidate, path)).isFile())
-    .sort(compareCodePoints);
-  if (files.length === 0)
-    throw new UserError('registry.candidate', `registry: empty folder: ${candidate}; name a file, or a folder with files`);
-  return files;
 }
 
 function modelFolder(registry: string, name: string): string {

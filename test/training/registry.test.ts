@@ -131,8 +131,8 @@ describe('the registry', () => {
   });
 
   test('a candidate that is not there, and an empty one, are refused', async () => {
-    await expect(add(join(home, 'none'))).rejects.toThrow('registry: not found');
+    await expect(add(join(home, 'none'))).rejects.toThrow('input: not found');
     mkdirSync(join(home, 'empty'));
-    await expect(add(join(home, 'empty'))).rejects.toThrow('registry: empty folder');
+    await expect(add(join(home, 'empty'))).rejects.toThrow('input: empty folder');
   });
 });

@@ -6,6 +6,7 @@ import { writeJson } from '../../base/files.ts';
 import { logit, sigmoid } from '../../base/statistics.ts';
 import { expectedCalibrationError } from '../../evaluation/calibration.ts';
 import { type EvaluationMetrics, evaluationMetrics } from '../../evaluation/evaluation-metrics.ts';
+import { precisionRecallCurve, thinCurve } from '../../evaluation/thresholds.ts';
 import { fuse, type PairRules, rulePenalty, softRules, sumEvidence } from '../../evidence/fusion.ts';
 import { meanLinkage } from '../../linkage/cluster.ts';
 import { buildGoldenRecords, type GoldenField, type GoldenRecords, goldenFields, type SourceRecords } from '../../linkage/golden-record.ts';
@@ -36,6 +37,7 @@ export const goldenFiles = [
   'all_matches.parquet',
   'clusters.parquet',
   'evaluation_metrics.json',
+  'precision_recall.json',
 ];
 
 /** Joins records into patients and writes the master patient index into `out`. */
@@ -79,6 +81,8 @@ export async function goldenRecords(
     const outcomes = Uint8Array.from(pairs.left, (left, p) => (labels[left]! >= 0 && labels[left] === labels[pairs.right[p]!] ? 1 : 0));
     const metrics = { ...scored, calibration_error: expectedCalibrationError({ probabilities: posterior, outcomes }) };
     await writeJson(join(out, 'evaluation_metrics.json'), metrics);
+    const curve = precisionRecallCurve({ scores: posterior, isTrue: outcomes, totalTrue: metrics.true_pairs });
+    await writeJson(join(out, 'precision_recall.json'), thinCurve(curve));
     working.finish();
     return { patients, clusters, metrics };
   }

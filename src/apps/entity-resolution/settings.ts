@@ -31,11 +31,17 @@ export const goldenRecordSettings = z.strictObject({
   conflict_resolution: z.enum(['most_frequent', 'most_recent', 'least_errors', 'field_specific']).default('most_frequent'),
 });
 
+/** Of the training track; passed to its verbs by dvc.yaml. */
+const trainEvidenceSettings = z.strictObject({ seed: z.int().min(0).default(42) });
+const promoteEvidenceSettings = z.strictObject({ metric: z.string().min(1).default('f1') });
+
 const parameters = z.strictObject({
   generate: generateSettings.optional(),
   generate_training: generateSettings.optional(),
   augment: augmentSettings.optional(),
   augment_training: augmentSettings.optional(),
+  train_evidence: trainEvidenceSettings.optional(),
+  promote_evidence: promoteEvidenceSettings.optional(),
   resolve: resolveSettings.prefault({}),
   golden_records: goldenRecordSettings.prefault({}),
 });
@@ -61,6 +67,21 @@ export function readParameters(file?: string): Parameters {
   const parsed = parameters.safeParse(raw ?? {});
   if (parsed.success) return parsed.data;
   throw new UserError('params.value', `params: ${path}: ${describe(parsed.error.issues[0]!)}`);
+}
+
+/**
+ * One block of `params.yaml`, for the verbs that make populations: `generate`, `augment` or their training twins.
+ *
+ * @throws UserError `params.block` where the file has no such block or it is of another verb, and what `readParameters` may throw
+ */
+export function readBlock<Kind extends 'generate' | 'augment'>(kind: Kind, block: string, file?: string): NonNullable<Parameters[Kind]> {
+  const known = [kind, `${kind}_training`];
+  const settings = known.includes(block) ? readParameters(file)[block as Kind] : undefined;
+  if (settings) return settings;
+  throw new UserError(
+    'params.block',
+    `params: no block ${block} to read in ${file ?? 'params.yaml'}; name ${known.join(' or ')}, and write it there`,
+  );
 }
 
 function describe(issue: z.core.$ZodIssue): string {

@@ -1,15 +1,14 @@
 // The promotion stage: figures and candidate in, promotion_decision.json out. The registry decides; a tracking server is told afterwards.
 
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 
+import { fingerprint } from '../../base/content-hash.ts';
 import { UserError } from '../../base/errors.ts';
 import { writeJson } from '../../base/files.ts';
 import { type PromotionDecision, promote } from '../../training/promotion.ts';
-import { candidateFiles, hashFile, predictionsPath } from '../../training/registry.ts';
-import { numberFromJson } from '../../training/run-events.ts';
+import { predictionsPath } from '../../training/registry.ts';
+import { numberFromJson } from '../../training/tracking.ts';
 import { checkPredictions, comparePredictions } from './compare-predictions.ts';
 
 export type PromoteStageOptions = {
@@ -80,11 +79,4 @@ function readFigures(file: string): { readonly figures: Readonly<Record<string, 
   const named = numbers.filter(([key]) => key.startsWith('eval_'));
   const figures = named.length > 0 ? named : numbers.map(([key, value]) => [`eval_${key}`, value] as const);
   return { figures: Object.fromEntries(figures), dataset: content.dataset };
-}
-
-/** SHA-256 of a file or folder: of the list of its files with their hashes. */
-export async function fingerprint(path: string): Promise<string> {
-  const files: string[][] = [];
-  for (const file of candidateFiles(path)) files.push([file, await hashFile(file === '' ? path : join(path, file))]);
-  return createHash('sha256').update(JSON.stringify(files)).digest('hex');
 }

@@ -1,13 +1,16 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 
+import { evidenceMetrics } from '../../apps/entity-resolution/evidence-metrics.ts';
 import { trainEvidence } from '../../apps/entity-resolution/evidence-train.ts';
+import { writeJson } from '../../base/files.ts';
 import { countOption, threadsOption, threadsSchema, verb } from '../verb.ts';
 import { folderSchema, inOption } from './options.ts';
 
 const schema = z.strictObject({
   in: folderSchema,
   out: z.string().min(1),
+  metrics: z.string().min(1).optional(),
   seed: countOption,
   ablations: z.boolean().default(false),
   test: z.array(folderSchema).default([]),
@@ -23,13 +26,14 @@ export function evidenceTrainCommand(): Command {
     options: [
       { ...inOption, help: 'run folder with metadata/ground_truth.parquet' },
       { flags: '--out <file>', help: 'model file to write; the model card goes beside it as .md', required: true },
+      { flags: '--metrics <file>', help: 'also write the held-out figures as eval_* JSON, for clinfuse registry promote' },
       { flags: '--seed <number>', help: 'decides folds and samples', default: 42 },
       { flags: '--ablations', help: 'also measure without parts of the evidence (several times the time)' },
       { flags: '--test <folders...>', help: 'other run folders with truth to measure the model on' },
       threadsOption,
     ],
     schema,
-    run: async ({ in: folder, out, seed, ablations, test, threads }, { progress }) => {
+    run: async ({ in: folder, out, metrics, seed, ablations, test, threads }, { progress }) => {
       const figures = await trainEvidence({
         folder,
         out,
@@ -40,6 +44,7 @@ export function evidenceTrainCommand(): Command {
         threads,
         progress,
       });
+      if (metrics !== undefined) await writeJson(metrics, await evidenceMetrics(folder, figures));
       const { balanced, fused } = figures.heldOut;
       return {
         text: `held-out patients: clinical evidence on balanced pairs F1 ${balanced.f1.toFixed(4)}; with demographics ${fused.pairs.f1.toFixed(4)} pairs, ${fused.clustered.f1.toFixed(4)} clustered; ${out}`,

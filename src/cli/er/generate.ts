@@ -8,7 +8,7 @@ import { generate } from '../../synth/generate.ts';
 import { generateSettings } from '../../synth/settings.ts';
 import { cacheFolder } from '../cache-folder.ts';
 import { verb } from '../verb.ts';
-import { optionalNumber } from './synth-options.ts';
+import { blockKeys, blockOptions, blockSettings, optionalNumber } from './synth-options.ts';
 
 /** `clinfuse er generate`: people made by real Synthea. */
 export function generateCommand(): Command {
@@ -21,6 +21,7 @@ export function generateCommand(): Command {
       { flags: '--population <count>', help: 'living people (default: 2500); the dead come on top' },
       { flags: '--seed <number>', help: 'who they are (default: 67890)' },
       { flags: '--state <name>', help: 'where they live (default: Massachusetts)' },
+      ...blockOptions('generate'),
       { flags: '--synthea-jar <file>', help: 'Synthea’s release jar (default: SYNTHEA_JAR; else Maven, else docker fetches it)' },
     ],
     schema: z.strictObject({
@@ -28,11 +29,15 @@ export function generateCommand(): Command {
       population: optionalNumber,
       seed: optionalNumber,
       state: z.string().min(1).optional(),
+      ...blockKeys,
       syntheaJar: z.string().min(1).optional(),
     }),
-    run: async ({ out, population, seed, state, syntheaJar }, { progress }) => {
+    run: async ({ out, population, seed, state, block, params, syntheaJar }, { progress }) => {
       const start = performance.now();
-      const settings = parseSettings(generateSettings, present({ population, seed, state }), 'the options given');
+      const flags = present({ population, seed, state });
+      const settings =
+        blockSettings('generate', { verb: 'generate', block, params, flags }) ??
+        parseSettings(generateSettings, flags, 'the options given');
       const jar = syntheaJar ?? (process.env['SYNTHEA_JAR'] || undefined);
       const { living, dead } = await generate({
         output: out,

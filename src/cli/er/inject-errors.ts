@@ -6,7 +6,18 @@ import { parseSettings, present, readConfigFile } from '../../synth/config.ts';
 import { injectErrors } from '../../synth/inject-errors.ts';
 import { injectSettings } from '../../synth/settings.ts';
 import { threadsOption, verb } from '../verb.ts';
-import { configOption, folderKeys, folderOptions, folders, maybeThreads, optionalNumber, threadsKey } from './synth-options.ts';
+import {
+  blockKeys,
+  blockOptions,
+  blockSettings,
+  configOption,
+  folderKeys,
+  folderOptions,
+  folders,
+  maybeThreads,
+  optionalNumber,
+  threadsKey,
+} from './synth-options.ts';
 
 /** `clinfuse er inject-errors`: damage the patient rows of a run folder, with the truth beside. */
 export function injectErrorsCommand(): Command {
@@ -22,12 +33,14 @@ export function injectErrorsCommand(): Command {
       { flags: '--error-weights <json>', help: 'weight of each kind of error, summing to 1: {"name_variation": 0.35, ...}' },
       { flags: '--timestamp <time>', help: 'written into the error log, so that runs can be repeated', default: '2026-01-01T00:00:00' },
       { flags: '--no-validate', help: 'leave out the check that every row points at something' },
+      ...blockOptions('augment'),
       configOption,
       threadsOption,
     ],
     schema: z.strictObject({
       ...folderKeys,
       ...threadsKey,
+      ...blockKeys,
       errorSeed: optionalNumber,
       minErrors: optionalNumber,
       maxErrors: optionalNumber,
@@ -36,12 +49,18 @@ export function injectErrorsCommand(): Command {
       validate: z.boolean(),
       config: z.string().optional(),
     }),
-    run: async ({ threads, errorSeed, minErrors, maxErrors, errorWeights, timestamp, validate, config, ...named }, { progress }) => {
+    run: async (
+      { threads, errorSeed, minErrors, maxErrors, errorWeights, timestamp, validate, block, params, config, ...named },
+      { progress },
+    ) => {
       const start = performance.now();
       const { input, output } = folders('inject-errors', named);
       const file = config ? readConfigFile(config) : { inject: {}, validate: true };
       const flags = present({ error_seed: errorSeed, min_errors: minErrors, max_errors: maxErrors, error_weights: errorWeights });
-      const settings = parseSettings(injectSettings, { ...file.inject, ...flags }, config ?? 'the options given');
+      const said = { ...flags, ...present({ config }) };
+      const settings =
+        blockSettings('augment', { verb: 'inject-errors', block, params, flags: said })?.inject ??
+        parseSettings(injectSettings, { ...file.inject, ...flags }, config ?? 'the options given');
       const report = await injectErrors({
         input,
         output,

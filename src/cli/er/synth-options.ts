@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { readBlock } from '../../apps/entity-resolution/settings.ts';
 import { UserError } from '../../base/errors.ts';
 import { numberOption, threadsSchema, type VerbOption } from '../verb.ts';
 
@@ -12,6 +13,33 @@ export const folderOptions = (input: string, output: string): readonly VerbOptio
 ];
 
 export const configOption: VerbOption = { flags: '--config <file>', help: 'YAML settings, as a run_config.yaml; flags come on top' };
+
+/** Settings from params.yaml, as the stages of dvc.yaml say them; they stand in place of the flags. */
+export const blockOptions = (example: string): readonly VerbOption[] => [
+  { flags: '--block <name>', help: `read the settings from this block of params.yaml (${example}), not from flags` },
+  { flags: '--params <file>', help: 'the file that holds it (default: params.yaml of the working folder)' },
+];
+export const blockKeys = { block: z.string().min(1).optional(), params: z.string().min(1).optional() };
+
+/**
+ * Settings of the block that was named, if any; then no flag may say them too.
+ *
+ * @throws UserError `cli.option` where both speak, or a file is named and no block; `params.*`
+ */
+export function blockSettings<Kind extends 'generate' | 'augment'>(
+  kind: Kind,
+  { verb, block, params, flags }: { readonly verb: string; readonly flags: Readonly<Record<string, unknown>> } & BlockChoice,
+): ReturnType<typeof readBlock<Kind>> | undefined {
+  const [flag] = Object.keys(flags);
+  if (block === undefined) {
+    if (params === undefined) return undefined;
+    throw new UserError('cli.option', `${verb}: --params without --block; name the block to read`);
+  }
+  if (flag === undefined) return readBlock(kind, block, params);
+  throw new UserError('cli.option', `${verb}: --block and --${flag.replaceAll('_', '-')} both say it; leave one out`);
+}
+
+type BlockChoice = { readonly block: string | undefined; readonly params: string | undefined };
 
 const folder = z.string().min(1).optional();
 export const folderKeys = { in: folder, out: folder, input: folder, output: folder };

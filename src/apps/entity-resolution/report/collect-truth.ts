@@ -9,7 +9,7 @@ import { brierScore, expectedCalibrationError, reliabilityCurve } from '../../..
 import { clusterMetrics } from '../../../evaluation/clusters.ts';
 import { pairwiseFromClusters, truePairCount } from '../../../evaluation/pairwise.ts';
 import { splitByErrors } from '../../../evaluation/split-by-errors.ts';
-import { averagePrecision, precisionRecallCurve, scoreAtThreshold } from '../../../evaluation/thresholds.ts';
+import { averagePrecision, precisionRecallCurve, scoreAtThreshold, thinCurve } from '../../../evaluation/thresholds.ts';
 import type { Database } from '../../../sql/duckdb.ts';
 import type { CurveData, ReportData, ResultRow } from './data.ts';
 import { publishedRows } from './published.ts';
@@ -55,7 +55,7 @@ export async function collectTruth({
   const probabilities = scored.total.map(sigmoid);
   const curve = (name: string, kind: CurveData['kind'], scores: Float64Array): CurveData => {
     const whole = { scores, isTrue, totalTrue };
-    return { name, kind, averagePrecision: averagePrecision(whole), points: thin(precisionRecallCurve(whole)) };
+    return { name, kind, averagePrecision: averagePrecision(whole), points: thinCurve(precisionRecallCurve(whole)) };
   };
   const decided = scoreAtThreshold(precisionRecallCurve({ scores: scored.total, isTrue, totalTrue }), 0);
   const pairs = pairwiseFromClusters(fused, truth);
@@ -129,18 +129,6 @@ function baselineRows(run: string, patients: number): ResultRow[] {
       },
     ];
   });
-}
-
-/** At most a few hundred points of a curve: a new one wherever recall or precision has moved by a four-hundredth. */
-function thin({ precision, recall }: { readonly precision: Float64Array; readonly recall: Float64Array }): CurveData['points'] {
-  const points: { recall: number; precision: number }[] = [];
-  recall.forEach((r, i) => {
-    const last = points.at(-1);
-    const point = { recall: Math.round(r * 1e5) / 1e5, precision: Math.round(precision[i]! * 1e5) / 1e5 };
-    const moved = !last || Math.abs(point.recall - last.recall) > 0.0025 || Math.abs(point.precision - last.precision) > 0.0025;
-    if (moved && point.precision > 0.01) points.push(point);
-  });
-  return points;
 }
 
 /** A JSON file of the run, when it is there. */
