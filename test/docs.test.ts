@@ -27,12 +27,14 @@ describe('documents', () => {
     code
       .replaceAll('\\\n', ' ')
       .split('\n')
-      .filter((line) => /\bclinfuse( --)? (er |link |llm |registry |(doctor|repro|dag|status)\b)/.test(line))
+      .filter((line) => /\bclinfuse( --)? (er |link |llm |registry |runs |(doctor|repro|dag|status)\b)/.test(line))
       .map((line) => ({ path, line: line.replace(/#.*/, '').trim() })),
   );
 
   test.each(commands)('$path: $line exists, with these options', async ({ line }) => {
-    const [name, ...words] = line.replace(/^.*?\bclinfuse( --)? (?=er |link |llm |registry |(doctor|repro|dag|status)\b)/, '').split(/\s+/);
+    const [name, ...words] = line
+      .replace(/^.*?\bclinfuse( --)? (?=er |link |llm |registry |runs |(doctor|repro|dag|status)\b)/, '')
+      .split(/\s+/);
     const area = (await program([name!])).commands.find((one) => one.name() === name)!;
     // A verb that stands alone has no area.
     const verb = area.commands.length === 0 ? area : area.commands.find((one) => one.name() === words[0]);

@@ -14,6 +14,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -72,6 +73,24 @@ export function writeText(target: string, text: string | Uint8Array): Promise<vo
 }
 
 /**
+ * Writes text as one file in one step, before it returns: for small files that several tasks of one process read, change and write.
+ *
+ * @throws UserError `output.unwritable`, `output.disk-full`
+ */
+export function replaceText(target: string, text: string): void {
+  const place = resolve(target);
+  const beside = partialName(place);
+  try {
+    mkdirSync(dirname(place), { recursive: true });
+    writeFileSync(beside, text, { flush: true });
+    renameSync(beside, place);
+  } catch (cause) {
+    rmSync(beside, { force: true });
+    throw explainWriteFault(cause, place);
+  }
+}
+
+/**
  * Adds text to the end of a file, for logs that grow: what an interrupted run leaves may end in half a line.
  *
  * @throws UserError `output.unwritable`, `output.disk-full`
@@ -106,8 +125,10 @@ export function discardPartial(): void {
   partial.clear();
 }
 
+const partialName = (place: string): string => join(dirname(place), `.${basename(place)}.partial-${process.pid}`);
+
 async function whole<T>(place: string, isFolder: boolean, fill: (path: string) => Promise<T> | T): Promise<T> {
-  const beside = join(dirname(place), `.${basename(place)}.partial-${process.pid}`);
+  const beside = partialName(place);
   try {
     mkdirSync(isFolder ? beside : dirname(place), { recursive: true });
     partial.add(beside);

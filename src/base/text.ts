@@ -39,6 +39,11 @@ export function printable(text: string): string {
   return text.replace(/[\p{C}\s]+/gu, ' ').slice(0, 300);
 }
 
+/** The beginning of a text that is longer than `length` characters. */
+export function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
 /** 1234567 -> "1,234,567". */
 export function thousands(count: number): string {
   return count.toLocaleString('en-US');

@@ -1,6 +1,7 @@
 // How training went: the loss of each step (thin), its running mean (thick), the evaluations (dashed, the lowest ringed), and below in a
 // small panel the learning rate. Last values stand at the right, so that no legend is needed; ends of epochs are faint lines.
 
+import { rangeOf, runningMean, thin } from './curve-points.ts';
 import type { ChartSpec } from './render.ts';
 import { palette, titleOver } from './theme.ts';
 
@@ -14,8 +15,6 @@ export type LossCurve = {
 
 const width = 560;
 const heights = { loss: 280, rate: 56 };
-/** More points than pixels say nothing. */
-const mostPoints = 1000;
 /** More marks than this touch each other. */
 const mostMarks = 40;
 
@@ -97,35 +96,6 @@ export function lossCurveChart({ curve, source }: { readonly curve: LossCurve; r
     spacing: 26,
     bounds: 'flush',
   } as unknown as ChartSpec;
-}
-
-/** What the panel spans: all of `within`, and the losses but for a few spikes, which would press the rest flat. */
-function rangeOf(losses: readonly number[], within: readonly number[]): readonly [bottom: number, top: number] {
-  const sorted = [...losses].sort((a, b) => a - b);
-  const spanned = [...sorted.slice(0, Math.floor((sorted.length - 1) * 0.99) + 1), ...within];
-  if (spanned.length === 0) return [0, 1];
-  const low = spanned.reduce((least, loss) => Math.min(least, loss));
-  const high = spanned.reduce((most, loss) => Math.max(most, loss));
-  const margin = (high - low || 1) * 0.04;
-  return [low - margin, high + margin];
-}
-
-/** Exponential running mean over about a thirtieth of the values (five, of few), without the pull of a start value. */
-function runningMean(values: readonly number[]): number[] {
-  const keep = 1 - 1 / Math.max(1, values.length / 30, Math.min(5, values.length / 4));
-  let sum = 0;
-  let weight = 0;
-  return values.map((value) => {
-    sum = keep * sum + value;
-    weight = keep * weight + 1;
-    return sum / weight;
-  });
-}
-
-/** Every so many rows that `mostPoints` remain, and the last. */
-function thin<T>(rows: readonly T[]): T[] {
-  const every = Math.ceil(rows.length / mostPoints);
-  return rows.filter((_, at) => at % every === 0 || at === rows.length - 1);
 }
 
 function line(values: readonly object[], look: object, encoding: object): object {

@@ -3,8 +3,7 @@ import { Command } from 'commander';
 import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
 import { pathOf } from './verb.ts';
-
-const version = '0.1.0';
+import { version } from './version.ts';
 
 /** Areas, and verbs that stand alone, in the order of the help. One is loaded when its name is called, all when none is. */
 const parts: Readonly<Record<string, () => Promise<Command>>> = {
@@ -12,6 +11,7 @@ const parts: Readonly<Record<string, () => Promise<Command>>> = {
   link: async () => (await import('./link.ts')).linkCommand(),
   llm: async () => (await import('./llm.ts')).llmCommand(),
   registry: async () => (await import('./registry.ts')).registryCommand(),
+  runs: async () => (await import('./runs.ts')).runsCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(version),
 };
 

@@ -23,7 +23,7 @@ export type Fingerprint = {
   readonly size: number;
   /** Files of a folder. */
   readonly fileCount?: number;
-  /** Whether its owner may execute the file; left out when not. */
+  /** Whether anyone may execute the file; left out when not. */
   readonly isExecutable?: true;
 };
 

@@ -43,7 +43,7 @@ const scalarTags: readonly ScalarTag[] = [
     /^(?:[-+]?\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|[-+]?\d[\d_]*[eE][-+]?\d+|[-+]?\.[\d_]+(?:[eE][-+]\d+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/,
     readFloat,
   ),
-  tag('int', /^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+|[-+]?0x[0-9a-fA-F_]+)$/, readInteger),
+  tag('int', /^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9][0-9_]*|[-+][0-9_]+|[-+]?0x[0-9a-fA-F_]+)$/, readInteger),
   tag('null', /^(?:~|null|Null|NULL|)$/, () => null),
   tag('timestamp', datePattern, (text) => new YamlDate(text)),
 ];
@@ -151,4 +151,9 @@ function readInteger(written: string, refuse: (message: string) => void): bigint
   if (!/^(0[box])?[0-9a-f]+$/i.test(digits)) refuse(`not an integer: ${written}`);
   const size = /^0[box]/.test(digits) ? BigInt(digits) : BigInt(digits.replace(/^0+(?=\d)/, '') || 0);
   return written.startsWith('-') ? -size : size;
+}
+
+/** Whether text left without quotes reads as the same text, not as a number, a date, `true` or nothing. */
+export function readsAsText(text: string): boolean {
+  return text !== '<<' && text !== '=' && !scalarTags.some((one) => one.test!.test(text));
 }

@@ -17,7 +17,7 @@ import { writeFolder, writeJson, writeText } from '../base/files.ts';
 import { openSafetensors, type Safetensors } from '../models/safetensors.ts';
 import { type TensorGroup, writeSafetensors } from '../models/write-safetensors.ts';
 import type { AdamWState } from './optimizer.ts';
-import { numberFromJson } from './tracking.ts';
+import { numberFromJson } from './run-events.ts';
 import type { Parameter } from './trainable.ts';
 
 const trainerState = z.object({
@@ -98,6 +98,12 @@ export async function writeCheckpoint(
 export function latestCheckpoint(folder: string): { readonly path: string; readonly step: number } | undefined {
   const step = checkpointSteps(folder).at(-1);
   return step === undefined ? undefined : { path: join(folder, checkpointName(step)), step };
+}
+
+/** @throws UserError `training.folder-used` where a folder holds checkpoints of a run that is not gone on with */
+export function refuseUsed(folder: string): void {
+  if (!latestCheckpoint(folder)) return;
+  throw new UserError('training.folder-used', `training: folder holds checkpoints: ${folder}; resume, or name another folder`);
 }
 
 /** Removes all checkpoints but the newest `keep` and the best one. */

@@ -29,7 +29,7 @@ import { filesAt, hashFile, hashText } from '../base/content-hash.ts';
 import { UserError } from '../base/errors.ts';
 import { writeJson } from '../base/files.ts';
 import { compareCodePoints } from '../base/text.ts';
-import { jsonNumber, numberFromJson } from './tracking.ts';
+import { jsonNumber, numberFromJson } from './run-events.ts';
 
 const versionFile = z.object({
   name: z.string(),

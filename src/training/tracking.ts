@@ -1,29 +1,19 @@
-// What a run leaves behind about itself. A sink gets the settings once, figures in batches as they come, files, and the end; the local
-// sink is a folder, others (an MLflow server) can stand beside it.
-//
-//   runs/NAME/params.json      {"learningRate": "0.0002", ...}
-//   runs/NAME/metrics.jsonl    {"step":1,"key":"loss","value":2.31,"time":1760000000000}   one figure a line, appended
-//   runs/NAME/summary.json     {"status": "finished", ...}
-//
-// Figures that are not finite are written as "NaN", "Infinity", "-Infinity". A line that a killed run left unfinished is not read.
+// What a run leaves behind about itself. A sink gets settings, figures in batches as they come, files, and the end: it is the run's own log
+// (run-log.ts), and whatever a server is told is read from there (mlflow-push.ts). `readRun` folds the log into what is known of the run.
 
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { z } from 'zod';
-
-import { UserError } from '../base/errors.ts';
-import { appendText, writeJson, writeText } from '../base/files.ts';
 import type { LossCurve } from '../charts/loss-curve.ts';
+import { type RunEvent, readEvents } from './run-events.ts';
 
-/** One figure of one step; `time` in milliseconds since 1970. */
+/** One figure of one step; `time` in milliseconds since 1970. A key has one figure for a step. */
 export type Metric = { readonly step: number; readonly key: string; readonly value: number; readonly time: number };
 
 export type RunStatus = 'finished' | 'failed' | 'killed';
 
 /** Where a run reports to. */
 export type RunSink = {
-  /** Settings and versions, once; a resumed run says them again. */
+  /** Settings; a resumed run says them again. */
   readonly params: (values: Readonly<Record<string, string>>) => Promise<void>;
+  readonly tags: (values: Readonly<Record<string, string>>) => Promise<void>;
   readonly metrics: (batch: readonly Metric[]) => Promise<void>;
   /** The run goes on after this step: what was reported of later ones will be reported anew. */
   readonly rewind: (step: number) => Promise<void>;
@@ -32,57 +22,81 @@ export type RunSink = {
   readonly finish: (status: RunStatus, summary: Readonly<Record<string, unknown>>) => Promise<void>;
 };
 
-/** A number as JSON can hold it. */
-export const jsonNumber = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
+export type Artifact = { readonly path: string; readonly size: number; readonly sha256: string };
 
-/** Reads what `jsonNumber` wrote. */
-export const numberFromJson = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
-
-const metricLine = z.object({ step: z.number(), key: z.string(), value: numberFromJson, time: z.number() });
+/** A run as its log tells it. */
+export type RunRecord = {
+  readonly folder: string;
+  readonly id: string;
+  readonly name: string;
+  readonly experiment: string;
+  /** `unfinished`: it goes on, or was killed without a word. */
+  readonly status: RunStatus | 'unfinished';
+  readonly created: number;
+  /** Time of its last event. */
+  readonly last: number;
+  /** Time it was at work: not between an end and a resumption. */
+  readonly durationMs: number;
+  readonly params: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Those that count, in the order they came. */
+  readonly metrics: readonly Metric[];
+  readonly artifacts: readonly Artifact[];
+  readonly summary: Readonly<Record<string, unknown>>;
+  /** Lines of the log. */
+  readonly events: number;
+};
 
 /**
- * Opens the local log of a run; its folder is made.
+ * Reads a run's log.
  *
- * @throws UserError `output.*` when something cannot be written
+ * @throws UserError `tracking.missing`, `tracking.malformed`
  */
-export function openRunLog(folder: string): RunSink {
-  const metricsFile = join(folder, 'metrics.jsonl');
-  const artifacts: string[] = [];
+export function readRun(folder: string): RunRecord {
+  return foldRun(folder, readEvents(folder).events);
+}
+
+function foldRun(folder: string, events: readonly RunEvent[]): RunRecord {
+  const [first] = events;
+  const made = first?.kind === 'created' ? first : { id: '', name: '', experiment: '', time: 0 };
+  const params: Record<string, string> = {};
+  const tags: Record<string, string> = {};
+  const artifacts = new Map<string, Artifact>();
+  let metrics: Metric[] = [];
+  let status: RunRecord['status'] = 'unfinished';
+  let summary: RunRecord['summary'] = {};
+  let durationMs = 0;
+  let last = made.time;
+  for (const event of events) {
+    const { time } = event;
+    if (event.kind !== 'resumed') durationMs += Math.max(0, time - last);
+    last = time;
+    if (event.kind === 'params') Object.assign(params, event.values);
+    else if (event.kind === 'tags') Object.assign(tags, event.values);
+    else if (event.kind === 'metrics') {
+      for (const [key, value] of Object.entries(event.values)) metrics.push({ step: event.step, key, value, time });
+    } else if (event.kind === 'rewind') metrics = metrics.filter(({ step }) => step <= event.step);
+    else if (event.kind === 'artifact') artifacts.set(event.path, { path: event.path, size: event.size, sha256: event.sha256 });
+    else if (event.kind === 'ended') ({ status, summary } = event);
+    else if (event.kind === 'resumed') [status, summary] = ['unfinished', {}];
+  }
+  const { id, name, experiment, time: created } = made;
   return {
-    params: (values) => writeJson(join(folder, 'params.json'), values),
-    metrics: async (batch) => {
-      mkdirSync(folder, { recursive: true });
-      appendText(metricsFile, batch.map(lineOf).join(''));
-    },
-    rewind: (step) => {
-      const kept = existsSync(metricsFile) ? readMetrics(folder).filter((metric) => metric.step <= step) : [];
-      return writeText(metricsFile, kept.map(lineOf).join(''));
-    },
-    artifact: async (path) => void artifacts.push(path),
-    finish: (status, summary) => writeJson(join(folder, 'summary.json'), { status, ...summary, artifacts }),
+    ...{ folder, id, name, experiment, status, created, last, durationMs, params, tags, metrics, summary },
+    ...{ artifacts: [...artifacts.values()], events: events.length },
   };
 }
 
-/**
- * The figures of a run, in the order they were written.
- *
- * @throws UserError `tracking.missing` where the folder holds no log, `tracking.malformed` with the line
- */
-export function readMetrics(folder: string): Metric[] {
-  const file = join(folder, 'metrics.jsonl');
-  if (!existsSync(file)) throw new UserError('tracking.missing', `tracking: no metrics.jsonl: ${folder}; name the folder of a run`);
-  const lines = readFileSync(file, 'utf8').split('\n');
-  // The last part is empty, or a line that was never finished.
-  return lines.slice(0, -1).map((line, at) => {
-    try {
-      return metricLine.parse(JSON.parse(line));
-    } catch (cause) {
-      throw new UserError('tracking.malformed', `tracking: not a metric: ${file}, line ${at + 1}; mend or remove the line`, { cause });
-    }
-  });
+/** Figures by key: step and value, in the order of steps; of two of one step the later counts. */
+export function curvesOf(metrics: readonly Metric[]): ReadonlyMap<string, readonly { readonly step: number; readonly value: number }[]> {
+  const byKey = new Map<string, Map<number, number>>();
+  for (const { key, step, value } of metrics) {
+    const points = byKey.get(key) ?? new Map<number, number>();
+    byKey.set(key, points.set(step, value));
+  }
+  const inOrder = (points: Map<number, number>) => [...points].sort(([a], [b]) => a - b).map(([step, value]) => ({ step, value }));
+  return new Map([...byKey].map(([key, points]) => [key, inOrder(points)]));
 }
-
-const lineOf = ({ step, key, value, time }: Metric) => `${JSON.stringify({ step, key, value: jsonNumber(value), time })}\n`;
 
 /** What the chart of a run is drawn from. */
 export function lossCurveOf(metrics: readonly Metric[]): LossCurve {

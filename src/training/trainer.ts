@@ -157,10 +157,8 @@ async function resume(
   trained: checkpoint.Trained,
 ): Promise<checkpoint.TrainerState | undefined> {
   checkpoint.clearLeftovers(folder);
+  if (!isWanted) checkpoint.refuseUsed(folder);
   const latest = checkpoint.latestCheckpoint(folder);
-  if (latest && !isWanted) {
-    throw new UserError('training.folder-used', `training: folder holds checkpoints: ${folder}; resume, or name another folder`);
-  }
   return latest && checkpoint.readCheckpoint(latest.path, { trained, identity });
 }
 

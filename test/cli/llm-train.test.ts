@@ -8,6 +8,7 @@ import { random } from '../../src/base/random.ts';
 import { readConfig } from '../../src/models/read-config.ts';
 import { tensorShapes } from '../../src/models/tensor-shapes.ts';
 import { writeModelFolder } from '../../src/models/write-folder.ts';
+import { readRun } from '../../src/training/tracking.ts';
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
 const tokenizer = resolve(import.meta.dirname, '../oracle/llm/tokenizer/smollm');
@@ -114,7 +115,7 @@ describe('llm train', () => {
 
   test('llm evaluate without an adapter gives the loss a run begins with', () => {
     const { stdout } = llm('evaluate', '--model', 'model', '--data', 'pairs', '--json');
-    const before = JSON.parse(readFileSync(at('run', 'log', 'summary.json'), 'utf8')).before;
+    const { before } = readRun(at('run', 'log')).summary as { before: { loss: number } };
     expect(JSON.parse(stdout)).toMatchObject({ split: 'validation', task: 'causal', rows: 5 });
     expect(JSON.parse(stdout).metrics.loss).toBeCloseTo(before.loss, 5);
     expect(llm('evaluate', '--model', 'model', '--data', 'pairs', '--task', 'class').stderr).toMatch(/no classification head/);
@@ -148,7 +149,7 @@ describe('llm train', () => {
     expect(llm(...words, '--out', 'whole').status).toBe(0);
     const status = await new Promise<number | null>((done) => {
       const child = spawn(process.execPath, [main, 'llm', ...words, '--out', 'broken'], { cwd: home, stdio: ['ignore', 'ignore', 'pipe'] });
-      const log = at('broken', 'log', 'metrics.jsonl');
+      const log = at('broken', 'log', 'events.jsonl');
       const watch = setInterval(() => {
         if (existsSync(log) && readFileSync(log, 'utf8').includes('"step":3')) {
           clearInterval(watch);
@@ -173,7 +174,7 @@ describe('llm train', () => {
     expect(stderr.trim().split('\n').at(-1)).toMatch(
       /^clinfuse: training: .+ step \d+, batch \d+ of 6 of epoch 1; lower the learning rate .+ checkpoint-\d{6} is kept$/,
     );
-    expect(JSON.parse(readFileSync(at('diverged', 'log', 'summary.json'), 'utf8'))).toMatchObject({ status: 'failed' });
+    expect(readRun(at('diverged', 'log'))).toMatchObject({ status: 'failed', summary: { error: expect.stringContaining('step') } });
   });
 
   test.each([

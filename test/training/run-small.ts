@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 
 import { evaluateLoss } from '../../src/training/evaluate-loss.ts';
-import { openRunLog } from '../../src/training/tracking.ts';
+import { openRunLog } from '../../src/training/run-log.ts';
 import { train } from '../../src/training/trainer.ts';
 import { trainingSettings } from '../../src/training/training-settings.ts';
 import { smallBatch, smallModel } from './small-model.ts';
@@ -24,7 +24,7 @@ try {
     evaluate: () => evaluateLoss(trainable, batches(99)),
     settings: trainingSettings({ epochs: 6, accumulation: 2, learningRate: 0.02, evaluationEvery: 5, checkpointEvery: 3, keep: 2 }),
     checkpoints: { folder: folder!, identity: { model: 'small', data: 'numbers' }, resume: true },
-    sinks: [openRunLog(join(folder!, 'log')), saying],
+    sinks: [openRunLog(join(folder!, 'log'), { name: 'small', experiment: 'tests', clock: () => 0, resume: true }), saying],
     clock: () => 0,
   });
 } catch (error) {

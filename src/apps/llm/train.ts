@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 import { writeText } from '../../base/files.ts';
 import type { Progress } from '../../base/progress.ts';
@@ -9,9 +9,10 @@ import { newAdapter } from '../../models/lora.ts';
 import { writeAdapter } from '../../models/peft.ts';
 import { loadResident } from '../../models/resident.ts';
 import { storageOf } from '../../models/storage.ts';
-import { checkpointName, readParameters } from '../../training/checkpoint.ts';
+import { checkpointName, readParameters, refuseUsed } from '../../training/checkpoint.ts';
 import { fineTune } from '../../training/fine-tune.ts';
-import { lossCurveOf, openRunLog, readMetrics } from '../../training/tracking.ts';
+import { openRunLog } from '../../training/run-log.ts';
+import { lossCurveOf, readRun } from '../../training/tracking.ts';
 import { type TrainResult, train } from '../../training/trainer.ts';
 import { runIdentity, type TrainingSettings } from '../../training/training-settings.ts';
 import { measure } from './metrics.ts';
@@ -21,6 +22,11 @@ export type TrainModelOptions = PrepareOptions & {
   /** Folder of the run: `adapter/`, `checkpoints/`, `log/`, `loss.svg`. */
   readonly out: string;
   readonly resume?: boolean;
+  /** What the run is listed under, and its name (else that of `out`). */
+  readonly experiment?: string;
+  readonly runName?: string;
+  /** What else is to be known of the run. */
+  readonly tags?: Readonly<Record<string, string>>;
   readonly threads?: number;
   readonly progress: Progress;
   readonly clock: () => number;
@@ -48,6 +54,8 @@ export type TrainReport = {
  */
 export async function trainModel(options: TrainModelOptions): Promise<TrainReport> {
   const { settings, out, resume = false, threads, progress, clock, signal } = options;
+  const checkpoints = join(out, 'checkpoints');
+  if (!resume) refuseUsed(checkpoints);
   const prepared = await prepare(options);
   options.onPlan?.(prepared);
   const { folder, labels, batches, validation, memory, identity } = prepared;
@@ -61,9 +69,11 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
       keptLayers: memory.keptLayers,
       precision: settings.precision,
     });
-    const log = openRunLog(join(out, 'log'));
-    const checkpoints = join(out, 'checkpoints');
-    await log.params(logged(options, prepared));
+    const runFolder = join(out, 'log');
+    const { experiment = 'Default', runName = basename(resolve(out)) } = options;
+    const log = openRunLog(runFolder, { name: runName, experiment, clock, resume });
+    await log.params(paramsOf(options, prepared));
+    await log.tags(tagsOf(options, prepared));
     const result = await train({
       ...{ trainable, batches, settings, progress, clock, sinks: [log] },
       ...(validation && { evaluate: async () => (await measure(trainable, validation, labels)).metrics }),
@@ -97,12 +107,14 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
       best,
       adapter: place,
     };
-    await log.finish(result.ended === 'interrupted' ? 'killed' : 'finished', report);
-    const curve = lossCurveOf(readMetrics(join(out, 'log')));
+    const picture = join(out, 'loss.svg');
+    const curve = lossCurveOf(readRun(runFolder).metrics);
     await writeText(
-      join(out, 'loss.svg'),
+      picture,
       await renderSvg(lossCurveChart({ curve, source: `${basename(options.model)} on ${basename(dataName(options))}` })),
     );
+    await log.artifact(picture);
+    await log.finish(result.ended === 'interrupted' ? 'killed' : 'finished', report);
     await trainable.close();
     await model.close();
     return report;
@@ -115,9 +127,16 @@ const dataName = ({ data }: TrainModelOptions): string => (typeof data === 'stri
 
 const lossOptions = ({ labelSmoothing, classWeights }: TrainingSettings) => ({ labelSmoothing, ...(classWeights && { classWeights }) });
 
-/** What the run log says of how the run was made. */
-function logged(options: TrainModelOptions, { parameters, storage, steps, task }: Prepared): Readonly<Record<string, string>> {
+/** What the log says of how the run was made. */
+function paramsOf(options: TrainModelOptions, { parameters, storage, steps, task }: Prepared): Readonly<Record<string, string>> {
   const { model, settings } = options;
   const said = { model, data: dataName(options), task, storage, steps, trainable: parameters.trainable, ...settings };
   return Object.fromEntries(Object.entries(said).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
+}
+
+/** What the log says of where the run comes from. */
+function tagsOf(options: TrainModelOptions, { identity }: Prepared): Readonly<Record<string, string>> {
+  const { model, tags } = options;
+  const names = { model: basename(resolve(model)), data: basename(dataName(options)) };
+  return { ...names, 'model.sha256': identity.model, 'data.sha256': identity.data, ...tags };
 }

@@ -8,7 +8,7 @@ import { UserError } from '../../base/errors.ts';
 import { writeJson } from '../../base/files.ts';
 import { type PromotionDecision, promote } from '../../training/promotion.ts';
 import { predictionsPath } from '../../training/registry.ts';
-import { numberFromJson } from '../../training/tracking.ts';
+import { numberFromJson } from '../../training/run-events.ts';
 import { checkPredictions, comparePredictions } from './compare-predictions.ts';
 
 export type PromoteStageOptions = {

@@ -6,8 +6,10 @@ import { type TrainReport, trainModel } from '../../apps/llm/train.ts';
 import { thousands } from '../../base/text.ts';
 import { memoryParts } from '../../training/memory-plan.ts';
 import { readTrainingYaml, settingNames, settingsFromFlags, trainingSettings } from '../../training/training-settings.ts';
+import { gitCommit } from '../git-commit.ts';
 import { finishOnInterrupt } from '../interrupt.ts';
 import { numberOption, threadsOption, threadsSchema, type VerbOption, verb } from '../verb.ts';
+import { version } from '../version.ts';
 
 const schema = z.looseObject({
   model: z.string().min(1),
@@ -18,6 +20,8 @@ const schema = z.looseObject({
   settings: z.string().min(1).optional(),
   resume: z.boolean().optional(),
   dryRun: z.boolean().optional(),
+  experiment: z.string().min(1).optional(),
+  runName: z.string().min(1).optional(),
   threads: threadsSchema,
 });
 
@@ -72,12 +76,15 @@ export function trainCommand(): Command {
       { flags: '--validation-share <share>', help: 'share of rows to evaluate on where the data has no validation split' },
       { flags: '--settings <file>', help: 'YAML file of the settings below; flags overrule it' },
       { flags: '--resume', help: 'go on from the newest checkpoint' },
+      { flags: '--experiment <name>', help: 'what the run is listed under (default: MLFLOW_EXPERIMENT_NAME, or Default)' },
+      { flags: '--run-name <name>', help: 'its name in lists (default: that of the folder)' },
       { flags: '--dry-run', help: 'say what would be done and how much memory it takes; train nothing' },
       ...flags,
       threadsOption,
     ],
     schema,
-    run: async ({ model, data, out, task, validationShare, settings: file, resume, dryRun, threads, ...given }, { progress, log }) => {
+    run: async (typed, { progress, log }) => {
+      const { model, data, out, task, validationShare, settings: file, resume, dryRun, threads, experiment, runName, ...given } = typed;
       const settings = trainingSettings(file ? readTrainingYaml(file) : {}, settingsFromFlags(given));
       const options = { model, data, task, validationShare, settings, memory: 0.95 * process.availableMemory() };
       if (dryRun) {
@@ -85,10 +92,14 @@ export function trainCommand(): Command {
         await prepared.folder.close();
         return { text: tellPlan(prepared), json: planJson(prepared) };
       }
+      const commit = gitCommit();
       const report = await trainModel({
         ...{ ...options, out, progress, clock: Date.now, signal: finishOnInterrupt() },
         ...(resume && { resume }),
         ...(threads && { threads }),
+        experiment: experiment ?? (process.env['MLFLOW_EXPERIMENT_NAME'] || 'Default'),
+        ...(runName && { runName }),
+        tags: { 'clinfuse.version': version, ...(commit && { 'git.commit': commit }) },
         onPlan: (prepared) => log(tellPlan(prepared)),
       });
       return { text: tellReport(report, out), json: report, ...(report.ended === 'interrupted' && { exitCode: 130 }) };
