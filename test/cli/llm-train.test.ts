@@ -3,15 +3,10 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
-import { random } from '../../src/base/random.ts';
-import { readConfig } from '../../src/models/read-config.ts';
-import { tensorShapes } from '../../src/models/tensor-shapes.ts';
-import { writeModelFolder } from '../../src/models/write-folder.ts';
 import { readRun } from '../../src/training/tracking.ts';
+import { writeTinyModel } from '../fixtures/tiny-model.ts';
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
-const tokenizer = resolve(import.meta.dirname, '../oracle/llm/tokenizer/smollm');
 const home = mkdtempSync(join(tmpdir(), 'clinfuse-llm-train-'));
 const at = (...names: string[]) => join(home, ...names);
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -20,27 +15,6 @@ const llm = (...words: string[]) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'llm', ...words], { cwd: home, encoding: 'utf8' });
   return { status, stdout, stderr };
 };
-
-/** A random model of two layers that knows a real, small vocabulary. */
-async function writeTinyModel(path: string, more: Record<string, unknown> = {}): Promise<void> {
-  const vocabulary = JSON.parse(readFileSync(join(tokenizer, 'tokenizer.json'), 'utf8')) as {
-    added_tokens: { id: number }[];
-    model: { vocab: object };
-  };
-  const size = Math.max(Object.keys(vocabulary.model.vocab).length, ...vocabulary.added_tokens.map(({ id }) => id + 1));
-  const config = readConfig({
-    ...{ architectures: ['LlamaForCausalLM'], model_type: 'llama', vocab_size: size, hidden_size: 32, intermediate_size: 64 },
-    ...{ num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 256, tie_word_embeddings: true },
-    ...more,
-  });
-  const weights = [...tensorShapes(config)].map(([name, shape]) => {
-    const draw = random(1, name);
-    const count = shape.reduce((product, side) => product * side, 1);
-    const data = Float32Array.from({ length: count }, () => (name.includes('norm') ? 1 : (draw.float() - 0.5) * 0.4));
-    return { name, shape, format: 'f32' as const, read: () => ({ format: 'f32' as const, shape, data }) };
-  });
-  await writeModelFolder(path, { config, weights, copyFrom: tokenizer });
-}
 
 const rows = (count: number, row: (i: number) => object) =>
   `${Array.from({ length: count }, (_, i) => JSON.stringify(row(i))).join('\n')}\n`;

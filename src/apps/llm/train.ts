@@ -41,6 +41,8 @@ export type TrainReport = {
   readonly tokens: number;
   readonly firstLoss: number;
   readonly lastLoss: number;
+  /** Over all steps. */
+  readonly meanLoss: number;
   /** Figures on the validation rows before the first step, and of the step whose values were kept. */
   readonly before: Readonly<Record<string, number>> | undefined;
   readonly best: { readonly step: number; readonly metrics: Readonly<Record<string, number>> } | undefined;
@@ -103,6 +105,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
       tokens: state.tokens,
       firstLoss: state.losses[0]!,
       lastLoss: state.losses.at(-1)!,
+      meanLoss: state.losses.reduce((sum, loss) => sum + loss, 0) / state.losses.length,
       before: state.evaluations.find(({ step }) => step === 0)?.metrics,
       best,
       adapter: place,

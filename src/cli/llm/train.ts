@@ -57,7 +57,7 @@ const settingHelp: Readonly<Record<string, string>> = {
   quantize: 'none, nf4 (QLoRA) or int8: how the frozen weights are kept',
 };
 
-const flags: readonly VerbOption[] = settingNames.map((name) => ({
+export const settingFlags: readonly VerbOption[] = settingNames.map((name) => ({
   flags: `--${name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)} ${isSwitch(name) ? '' : '<value>'}`.trim(),
   help: settingHelp[name]!,
 }));
@@ -79,7 +79,7 @@ export function trainCommand(): Command {
       { flags: '--experiment <name>', help: 'what the run is listed under (default: MLFLOW_EXPERIMENT_NAME, or Default)' },
       { flags: '--run-name <name>', help: 'its name in lists (default: that of the folder)' },
       { flags: '--dry-run', help: 'say what would be done and how much memory it takes; train nothing' },
-      ...flags,
+      ...settingFlags,
       threadsOption,
     ],
     schema,
@@ -113,7 +113,7 @@ function isSwitch(name: string): boolean {
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 
-function tellPlan({ memory, parameters, rows, steps, storage, task, labels, adapter }: Prepared): string {
+export function tellPlan({ memory, parameters, rows, steps, storage, task, labels, adapter }: Prepared): string {
   const { train, validation, cut, left } = rows;
   const share = ((100 * parameters.trainable) / parameters.total).toFixed(2);
   const lines = [
@@ -141,7 +141,7 @@ const planJson = ({ memory, parameters, rows, steps, storage, task, labels }: Pr
   memory,
 });
 
-function tellReport({ ended, steps, firstLoss, lastLoss, before, best, adapter }: TrainReport, out: string): string {
+export function tellReport({ ended, steps, firstLoss, lastLoss, before, best, adapter }: TrainReport, out: string): string {
   const figures = (metrics: Readonly<Record<string, number>>) =>
     Object.entries(metrics)
       .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
