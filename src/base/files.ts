@@ -181,7 +181,7 @@ function refuseOverlap(place: string, input: string): void {
 }
 
 /** Turns the system's (or DuckDB's) words for an unwritable place or a full disk into the user's. */
-function explainWriteFault(cause: unknown, place: string): unknown {
+export function explainWriteFault(cause: unknown, place: string): unknown {
   const text = cause instanceof Error ? `${(cause as NodeJS.ErrnoException).code ?? ''} ${cause.message}` : '';
   if (/ENOSPC|EDQUOT|EFBIG|No space left|File too large/i.test(text)) {
     return new UserError('output.disk-full', `output: disk full while writing ${place}; nothing was changed, free space and run again`, {

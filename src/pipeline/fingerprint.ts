@@ -15,10 +15,8 @@ import { hashFile } from './hash-file.ts';
 import type { Fingerprint } from './lock-entry.ts';
 import { byCodePoint, pythonJson } from './python-json.ts';
 import type { Repository } from './repository.ts';
+import { sideBySide } from './side-by-side.ts';
 import { letRest, openState, type State } from './state.ts';
-
-/** Files hashed side by side: enough to keep a disk busy. */
-const filesAtOnce = 8;
 
 export type ManifestEntry = { readonly md5: string; readonly relpath: string };
 
@@ -31,6 +29,8 @@ export type Fingerprints = {
   readonly ofMany: (paths: readonly string[]) => Promise<ReadonlyMap<string, Fingerprint | undefined>>;
   /** As `of`, with the manifest of a folder. */
   readonly contentOf: (path: string) => Promise<Content | undefined>;
+  /** Whether a file, looked at but not read, still is what it was when its content was found to be this; no for what is not remembered. */
+  readonly stillHas: (path: string, md5: string) => boolean;
   /** Takes for granted what files hold that were just put there: absolute path to MD5. */
   readonly trust: (files: ReadonlyMap<string, string>) => Promise<void>;
   /** Keeps what was learnt for the next run. */
@@ -49,7 +49,7 @@ export function fingerprints(repository: Repository): Fingerprints {
       return { fingerprint: { md5, size, ...(stats.mode & 0o111n ? { isExecutable: true } : {}) } };
     }
     const files = filesIn(path, repository);
-    const contents = await inBatches(files, (file) => hashed(file, state));
+    const contents = await sideBySide(files, (file) => hashed(file, state));
     const manifest = files.map(({ relpath }, i) => ({ md5: contents[i]!.md5, relpath })).sort((a, b) => byCodePoint(a.relpath, b.relpath));
     const size = contents.reduce((sum, one) => sum + one.size, 0);
     return { fingerprint: { md5: `${hash('md5', manifestText(manifest))}.dir`, size, fileCount: files.length }, manifest };
@@ -64,6 +64,10 @@ export function fingerprints(repository: Repository): Fingerprints {
       const found = new Map<string, Fingerprint | undefined>();
       for (const path of paths) found.set(path, await of(path));
       return found;
+    },
+    stillHas: (path, md5) => {
+      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+      return stats !== undefined && state.find(path, stats) === md5;
     },
     trust: async (files) => {
       const seen = [...files].map(([path, md5]) => ({ path, md5, stats: statSync(path, { bigint: true }) }));
@@ -138,14 +142,4 @@ function lookAt(path: string): BigIntStats | undefined {
     throw new UserError('pipeline.content', `pipeline: neither file nor folder: ${path}`);
   }
   return stats;
-}
-
-async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i]!);
-  };
-  await Promise.all(Array.from({ length: Math.min(filesAtOnce, items.length) }, worker));
-  return results;
 }

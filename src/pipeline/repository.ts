@@ -9,7 +9,7 @@ import { parse } from 'ini';
 
 import { UserError } from '../base/errors.ts';
 import { replaceText } from '../base/files.ts';
-import { type Ignores, ignores } from './dvc-ignore.ts';
+import { dvcIgnores, type Ignores } from './ignores.ts';
 
 export type LinkType = 'reflink' | 'hardlink' | 'symlink' | 'copy';
 
@@ -26,6 +26,7 @@ export type Repository = {
   readonly autostage: boolean;
   /** Our own scratch: what we remember of files, and copies on their way. DVC keeps `.dvc/tmp` out of git. */
   readonly scratchFolder: string;
+  /** What DVC does not look at. */
   readonly ignores: Ignores;
 };
 
@@ -58,7 +59,7 @@ export function openRepository(folder: string): Repository {
     gitRoot: readFlag(settings, 'core.no_scm') ? undefined : gitRootOf(root),
     autostage: readFlag(settings, 'core.autostage'),
     scratchFolder: join(root, '.dvc', 'tmp', 'clinfuse'),
-    ignores: ignores(root),
+    ignores: dvcIgnores(root),
   };
 }
 
@@ -94,6 +95,8 @@ function readSettings(root: string): ReadonlyMap<string, Setting> {
     for (const [section, values] of Object.entries(parse(readFileSync(file, 'utf8')))) {
       if (typeof values !== 'object' || values === null) continue;
       for (const [key, value] of Object.entries(values)) {
+        // A name with a dot, as remotes may have, reads as a section within a section: none of ours.
+        if (typeof value === 'object') continue;
         settings.set(`${section}.${key}`.toLowerCase(), { text: String(value), file });
       }
     }
