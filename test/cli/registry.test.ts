@@ -54,7 +54,7 @@ describe('clinfuse registry', () => {
 
   test('figures without eval_ are taken as evaluation figures; data may be named by its place', () => {
     writeFileSync(join(home, 'model.bin'), 'x');
-    expect(promote({ loss: 2, rows: 10 }, '--metric', 'loss', '--dataset', 'model.bin').status).toBe(0);
+    expect(promote({ loss: 2, rows: 10, dataset: null }, '--metric', 'loss', '--dataset', 'model.bin').status).toBe(0);
     const { dataset, figures } = JSON.parse(clinfuse('registry', 'show', 'm', '--json').stdout);
     expect({ figures, isHash: /^[0-9a-f]{64}$/.test(dataset) }).toEqual({ figures: { eval_loss: 2, eval_rows: 10 }, isHash: true });
     // More of a loss is worse; on other data nothing is compared, unless asked for.

@@ -60,7 +60,7 @@ export async function promoteStage(options: PromoteStageOptions): Promise<Promot
   return decision;
 }
 
-const metricsFile = z.looseObject({ dataset: z.string().optional() });
+const metricsFile = z.looseObject({ dataset: z.string().nullish() });
 
 /** Figures of a metrics file: its `eval_*` numbers; where it has none, all its numbers, with `eval_` put before their names. */
 function readFigures(file: string): { readonly figures: Readonly<Record<string, number>>; readonly dataset?: string | undefined } {
@@ -78,5 +78,5 @@ function readFigures(file: string): { readonly figures: Readonly<Record<string, 
   });
   const named = numbers.filter(([key]) => key.startsWith('eval_'));
   const figures = named.length > 0 ? named : numbers.map(([key, value]) => [`eval_${key}`, value] as const);
-  return { figures: Object.fromEntries(figures), dataset: content.dataset };
+  return { figures: Object.fromEntries(figures), dataset: content.dataset ?? undefined };
 }
