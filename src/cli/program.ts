@@ -12,6 +12,9 @@ const parts: Readonly<Record<string, () => Promise<Command>>> = {
   llm: async () => (await import('./llm.ts')).llmCommand(),
   registry: async () => (await import('./registry.ts')).registryCommand(),
   runs: async () => (await import('./runs.ts')).runsCommand(),
+  params: async () => (await import('./pipeline/params-diff.ts')).paramsCommand(),
+  metrics: async () => (await import('./pipeline/metrics.ts')).metricsCommand(),
+  plots: async () => (await import('./pipeline/plots.ts')).plotsCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(version),
 };
 
