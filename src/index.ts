@@ -37,7 +37,7 @@ export type { BlockingRule, Comparison, Condition, Level, LinkageSettings } from
 export { readSplinkJson, toSplinkJson } from './linkage/splink-json.ts';
 export type { TrainingPlan, TrainingReport } from './linkage/training.ts';
 export type { Adapter } from './models/adapter.ts';
-export { classify } from './models/classify.ts';
+export { answerLogits, classLogits } from './models/classify.ts';
 export type { ModelConfig } from './models/config.ts';
 export { openDecoder } from './models/decoder.ts';
 export { toFloat32 } from './models/expand.ts';

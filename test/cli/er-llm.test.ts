@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { Database } from '../../src/sql/duckdb.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
@@ -99,5 +100,87 @@ describe('er llm train', () => {
     expect(stderr).toMatch(says);
     expect(status).toBe(2);
     expect(existsSync(at('none'))).toBe(false);
+  });
+});
+
+describe('er llm infer', () => {
+  const infer = ['infer', '--model', 'model', '--adapter', 'train/adapter', '--max-length', '256', '--threads', '1'];
+  type Prediction = {
+    readonly prediction: number;
+    readonly confidence: number;
+    readonly logit_0: number;
+    readonly logit_1: number;
+    readonly clinical_log_odds: number;
+    readonly correct?: boolean;
+    readonly record_id_1: string;
+  };
+  const read = async (name: string): Promise<Prediction[]> => {
+    await using db = await Database.open();
+    return await db.rows<Prediction>(`select * from '${at(name)}'`);
+  };
+
+  test('answers a split, with figures by kind, scores unrounded and nothing of the text', async () => {
+    const { status, stdout, stderr } = erLlm(...infer, '--dataset', 'dataset', '--split', 'train', '--out', 'whole.parquet', '--json');
+    expect(stderr).not.toContain('bug');
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ examples: 24, form: 'class', storage: 'f32', resumed: 0 });
+    expect(report.kinds.match.pairs).toBe(12);
+    expect(JSON.parse(readFileSync(at('inference_metrics.json'), 'utf8'))).toEqual(report);
+    const rows = await read('whole.parquet');
+    expect(Object.keys(rows[0]!)).toEqual([
+      ...['kind', 'record_id_1', 'record_id_2', 'label', 'prediction', 'confidence', 'logit_0', 'logit_1', 'clinical_log_odds', 'correct'],
+    ]);
+    for (const { prediction, confidence, logit_0, logit_1 } of rows) {
+      expect(prediction).toBe(Number(logit_1 > logit_0));
+      expect(confidence).toBeCloseTo(1 / (1 + Math.exp(-Math.abs(logit_1 - logit_0))), 12);
+    }
+    expect(rows.filter(({ correct }) => correct).length / rows.length).toBeCloseTo(report.metrics.accuracy, 12);
+    expect(readdirSync(home).filter((name) => name.includes('scored'))).toEqual([]);
+  });
+
+  test('killed and run again, asks nothing twice and ends in the same answers', async () => {
+    const words = [...infer, '--dataset', 'dataset', '--split', 'train', '--out', 'again.parquet', '--batch-size', '1'];
+    const child = spawn(process.execPath, [main, 'er', 'llm', ...words], { cwd: home, stdio: 'ignore' });
+    const log = at('again.parquet.scored.jsonl');
+    const scored = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').length - 2 : 0);
+    await new Promise<void>((done) => {
+      child.on('exit', () => done());
+      const watch = setInterval(() => {
+        if (scored() < 3) return;
+        clearInterval(watch);
+        child.kill('SIGKILL');
+      }, 2);
+    });
+    const before = scored();
+    expect(existsSync(at('again.parquet'))).toBe(false);
+    const { stdout } = erLlm(...words, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ examples: 24, resumed: before });
+    const [again, whole] = [await read('again.parquet'), await read('whole.parquet')];
+    expect(again.map(({ prediction }) => prediction)).toEqual(whole.map(({ prediction }) => prediction));
+    for (const [i, { logit_1 }] of again.entries()) expect(logit_1).toBeCloseTo(whole[i]!.logit_1, 4);
+  });
+
+  test('takes pairs from a CSV, and leaves what is written there as it is', async () => {
+    await using db = await Database.open();
+    await db.run(`copy (select record_id_1, '00' || label as zip, messages[1].content as text from '${at('dataset/data/test.parquet')}')
+      to '${at('pairs.csv')}' (format csv, header)`);
+    const { status } = erLlm(...infer, '--input', 'pairs.csv', '--out', 'answers.csv');
+    expect(status).toBe(0);
+    expect(readFileSync(at('answers.csv'), 'utf8')).toMatch(
+      /^record_id_1,zip,prediction,confidence,logit_0,logit_1,clinical_log_odds\nfacility_\S+,00[01],/,
+    );
+  });
+
+  test.each([
+    { name: 'neither file nor data set', words: [], says: /name either --input or --dataset/ },
+    { name: 'a file without texts', words: ['--input', 'dataset/data/test.parquet'], says: /column not found: text/ },
+    { name: 'no such file', words: ['--input', 'none.csv'], says: /file not found: none.csv/ },
+    { name: 'a model that cannot write the answer in one token', words: ['--dataset', 'dataset'], says: /writes False in 3 tokens/ },
+  ])('$name: one line, exit 2', ({ words, says }) => {
+    const { status, stderr } = erLlm('infer', '--model', 'model', '--out', 'none.parquet', ...words);
+    expect(stderr.trim().split('\n').length).toBe(1);
+    expect(stderr).toMatch(says);
+    expect(status).toBe(2);
   });
 });

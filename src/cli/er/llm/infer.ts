@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+
+import { type InferPairsReport, inferPairs } from '../../../apps/entity-resolution/llm/infer.ts';
+import { openQuestions } from '../../../apps/entity-resolution/llm/questions.ts';
+import { UserError } from '../../../base/errors.ts';
+import { thousands } from '../../../base/text.ts';
+import { storagePolicies } from '../../../models/storage.ts';
+import { Database } from '../../../sql/duckdb.ts';
+import { countOption, threadsOption, threadsSchema, verb } from '../../verb.ts';
+
+const path = z.string().min(1);
+const positive = countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' });
+const schema = z.strictObject({
+  input: path.optional(),
+  dataset: path.optional(),
+  split: z.enum(['train', 'validation', 'test'], 'not one of train, validation, test'),
+  model: path,
+  adapter: path.optional(),
+  out: path,
+  batchSize: positive,
+  maxLength: positive,
+  storage: z.enum(storagePolicies, `not one of ${storagePolicies.join(', ')}`).optional(),
+  quantize: z.boolean().default(true),
+  threads: threadsSchema,
+});
+
+/** `clinfuse er llm infer`: what a language model makes of the histories of each pair. */
+export function inferCommand(): Command {
+  return verb({
+    name: 'infer',
+    summary: 'asks a language model about each pair: gray zone, any file with texts, or a data set’s split',
+    example:
+      'clinfuse er llm infer --input output/resolved/gray_zone_pairs.parquet --model text-only-base --adapter run/adapter --out predictions.parquet',
+    options: [
+      { flags: '--input <file>', help: 'pairs with a column text (.parquet, .csv), as er resolve writes them' },
+      { flags: '--dataset <folder>', help: 'or a data set of prepare-dataset: figures are printed as well' },
+      { flags: '--split <name>', help: 'train, validation or test', default: 'test' },
+      { flags: '--model <path>', help: 'model folder or GGUF file: merged, or the base of --adapter', required: true },
+      { flags: '--adapter <folder>', help: 'adapter to put on it' },
+      { flags: '--out <file>', help: 'predictions (.parquet or .csv); inference_metrics.json goes beside it', required: true },
+      { flags: '--batch-size <count>', help: 'most pairs at once', default: 16 },
+      { flags: '--max-length <tokens>', help: 'longest question; histories are cut to fit, record by record', default: 2048 },
+      { flags: '--storage <form>', help: 'how weights are kept: f32, stored, int8, nf4 (default: as the adapter was trained, else nf4)' },
+      { flags: '--no-quantize', help: 'the same as --storage f32' },
+      threadsOption,
+    ],
+    schema,
+    run: async ({ input, dataset, split, quantize, storage, ...options }, { progress }) => {
+      if ((input === undefined) === (dataset === undefined)) throw new UserError('cli.option', 'infer: name either --input or --dataset');
+      await using db = await Database.open({ memoryMb: 1000, threads: options.threads });
+      const questions = await openQuestions(db, input === undefined ? { dataset: dataset!, split } : { file: input });
+      try {
+        const chosen = storage ?? (quantize ? undefined : 'f32');
+        const report = await inferPairs(db, questions, { ...options, storage: chosen, progress, clock: Date.now });
+        return { text: `${tell(report)}\n${options.out}`, json: report };
+      } finally {
+        questions.close();
+      }
+    },
+  });
+}
+
+function tell({ examples, resumed, elapsed_seconds: seconds, throughput, storage, form, metrics, kinds }: InferPairsReport): string {
+  const lines = [
+    `${thousands(examples)} pairs${resumed > 0 ? `, ${thousands(resumed)} of them scored before` : ''} in ${seconds} s: ${throughput} pairs/s`,
+    `weights kept as ${storage}; asked for ${form === 'class' ? 'a class' : 'the words True and False'}`,
+  ];
+  if (metrics)
+    lines.push(
+      Object.entries(metrics)
+        .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+        .join(', '),
+    );
+  for (const [kind, { pairs, correct }] of Object.entries(kinds ?? {}))
+    lines.push(`  ${kind.padEnd(24)} ${thousands(correct)} of ${thousands(pairs)} right (${((100 * correct) / pairs).toFixed(1)} %)`);
+  return lines.join('\n');
+}
