@@ -125,6 +125,19 @@ export function discardPartial(): void {
   partial.clear();
 }
 
+/**
+ * Removes what processes that are gone left half-written in a folder.
+ *
+ * @param isAlive whether a process still runs, and may go on writing
+ */
+export function sweepPartial(folder: string, isAlive: (pid: number) => boolean): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    const pid = name.match(/^\..+\.partial-(\d+)$/)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
 const partialName = (place: string): string => join(dirname(place), `.${basename(place)}.partial-${process.pid}`);
 
 async function whole<T>(place: string, isFolder: boolean, fill: (path: string) => Promise<T> | T): Promise<T> {

@@ -1,16 +1,17 @@
-// Ctrl-C during work that can end well by itself: a training step is finished and saved first. A second Ctrl-C ends at once.
+// Ctrl-C during work that can end well by itself: a training step is finished and saved first, stages are stopped with all they started.
+// A second Ctrl-C ends at once.
 
-let graceful: AbortController | undefined;
+let graceful: { readonly controller: AbortController; readonly words: string } | undefined;
 
-/** From now on the first Ctrl-C only aborts the signal given here. */
-export function finishOnInterrupt(): AbortSignal {
-  graceful = new AbortController();
-  return graceful.signal;
+/** From now on the first Ctrl-C only aborts the signal given here; `words` say what is done then. */
+export function finishOnInterrupt(words: string): AbortSignal {
+  graceful = { controller: new AbortController(), words };
+  return graceful.controller.signal;
 }
 
-/** Whether the work at hand was asked to end by itself; not when it was already. */
-export function askToFinish(): boolean {
-  if (!graceful || graceful.signal.aborted) return false;
-  graceful.abort();
-  return true;
+/** Asks the work at hand to end by itself and says what it does; nothing when it was asked already, or cannot. */
+export function askToFinish(): string | undefined {
+  if (!graceful || graceful.controller.signal.aborted) return undefined;
+  graceful.controller.abort();
+  return graceful.words;
 }

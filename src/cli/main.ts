@@ -35,10 +35,11 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    if (askToFinish()) {
-      process.stderr.write('\nclinfuse: finishing the step at hand and saving it; again to stop at once\n');
+    const doing = askToFinish();
+    if (doing !== undefined) {
+      process.stderr.write(`\nclinfuse: ${doing}; again to stop at once\n`);
       return;
     }
     discardPartial();

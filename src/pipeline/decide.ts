@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { printable } from '../base/text.ts';
 import type { Fingerprint, LockEntry, ParameterValue } from './lock-entry.ts';
 import type { Stage } from './stage.ts';
+import { isList, isMapping, sameValue } from './values.ts';
 
 /** What lies in the workspace, by the paths of the stage; what is not there is left out. */
 export type Present = {
@@ -135,8 +136,8 @@ function valueText(value: ParameterValue | undefined): string {
 /** A value as JSON can hold it. */
 export function plain(value: ParameterValue | undefined): unknown {
   if (typeof value === 'bigint') return Number(value);
-  if (Array.isArray(value)) return value.map(plain);
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, one]) => [String(key), plain(one as ParameterValue)]));
+  if (isList(value)) return value.map(plain);
+  if (isMapping(value)) return Object.fromEntries([...value].map(([key, one]) => [String(key), plain(one)]));
   return value;
 }
 
@@ -161,15 +162,3 @@ function parameterChanges(stage: Stage, entry: LockEntry | undefined, present: P
     });
   });
 }
-
-/** 1 and 1.0 are one value here, as in Python; the order of a map's keys says nothing. */
-function sameValue(a: ParameterValue, b: ParameterValue): boolean {
-  if (isNumber(a) && isNumber(b)) return Number.isNaN(a) ? Number.isNaN(b) : Number(a) === Number(b) && (typeof a !== typeof b || a === b);
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((one, i) => sameValue(one, b[i] as ParameterValue));
-  if (a instanceof Map) {
-    return b instanceof Map && a.size === b.size && [...a].every(([key, value]) => b.has(key) && sameValue(value, b.get(key)));
-  }
-  return a === b;
-}
-
-const isNumber = (value: ParameterValue): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';

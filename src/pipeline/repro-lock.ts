@@ -32,8 +32,8 @@ export type Claim = {
 };
 
 export type ReproLock = {
-  /** What dead runs had under way. It stays on file until `forgetAbandoned`. */
-  readonly abandoned: readonly StageUnderWay[];
+  /** What dead runs had under way, one list for each. They stay on file until `forgetAbandoned`. */
+  readonly abandoned: readonly (readonly StageUnderWay[])[];
   readonly forgetAbandoned: () => void;
   /** Puts down what is under way, before it is. */
   readonly record: (underWay: readonly StageUnderWay[]) => void;
@@ -73,7 +73,7 @@ export async function takeReproLock(
     const holder = living ? claimText(folder, living) : dvcText(dvcTmp);
     if (holder === undefined) {
       return {
-        abandoned: others.flatMap(({ claim: { underWay } }) => underWay),
+        abandoned: others.map(({ claim: { underWay } }) => underWay),
         forgetAbandoned: () => {
           for (const other of others) rmSync(join(folder, other.name), { force: true });
         },

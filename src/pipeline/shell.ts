@@ -55,7 +55,10 @@ export async function runCommand(
     // Not `exit`: what the command left running in the background may still write.
     child.on('close', (code, by) => resolve({ code, signal: by }));
   });
-  const stop = () => void stopGroup({ group: child.pid!, started: '' }, ['SIGINT', 'SIGTERM', 'SIGKILL']);
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped = stopGroup({ group: child.pid!, started: '' }, ['SIGINT', 'SIGTERM', 'SIGKILL']);
+  };
   try {
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', onOutput);
     child.stdin.on('error', () => {});
@@ -67,6 +70,7 @@ export async function runCommand(
     }
     return await ended;
   } finally {
+    await stopped;
     signal.removeEventListener('abort', stop);
     running.delete(child);
   }

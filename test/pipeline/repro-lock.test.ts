@@ -50,7 +50,7 @@ describe('the lock of a run', () => {
     const { take, claims, told } = place();
     writeFileSync(join(claims, 'dead.json'), claim(more));
     const lock = await take();
-    expect(lock.abandoned).toEqual(underWay);
+    expect(lock.abandoned).toEqual([underWay]);
     expect(told).toEqual([]);
     expect(readdirSync(claims)).toContain('dead.json');
     lock.forgetAbandoned();

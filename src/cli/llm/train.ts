@@ -94,7 +94,7 @@ export function trainCommand(): Command {
       }
       const commit = gitCommit();
       const report = await trainModel({
-        ...{ ...options, out, progress, clock: Date.now, signal: finishOnInterrupt() },
+        ...{ ...options, out, progress, clock: Date.now, signal: finishOnInterrupt('finishing the step at hand and saving it') },
         ...(resume && { resume }),
         ...(threads && { threads }),
         experiment: experiment ?? (process.env['MLFLOW_EXPERIMENT_NAME'] || 'Default'),

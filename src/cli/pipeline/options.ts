@@ -1,10 +1,10 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
 import type { VerbOption } from '../verb.ts';
 
 /** Options that the verbs of a pipeline share. */
-export const cwdOption: VerbOption = { flags: '--cwd <folder>', help: 'folder that holds dvc.yaml', default: '.' };
+export const cwdOption: VerbOption = { flags: '-c, --cwd <folder>', help: 'folder that holds dvc.yaml', default: '.' };
 export const cwdSchema = z.string().min(1);
 
 export const markdownOption: VerbOption = { flags: '--md', help: 'the table as Markdown' };
@@ -14,3 +14,13 @@ export const revision = { name: 'rev', help: 'commit, branch or tag to compare w
 export const revisionSchema = z.string().min(1).default('HEAD');
 
 export const pipelineFile = (folder: string): string => join(folder, 'dvc.yaml');
+
+export const targetsSchema = z.array(z.string().min(1)).default([]);
+
+const bin = join(import.meta.dirname, '..', '..', '..', 'bin');
+
+/** The user's environment, in which a stage also finds the `clinfuse` that runs it, and should there be no other, its Node. */
+export function stageEnvironment(): NodeJS.ProcessEnv {
+  const path = [bin, process.env['PATH'], dirname(process.execPath)].filter(Boolean).join(':');
+  return { ...process.env, PATH: path };
+}

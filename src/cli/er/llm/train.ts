@@ -61,7 +61,12 @@ export function trainCommand(): Command {
       const settings = pairTrainingSettings({ ...(file && readTrainingYaml(file)), ...settingsFromFlags(translated(given)) });
       const { report, metrics } = await trainPairs({
         ...{ model, dataset, out, maxSamples, maxValidation, settings },
-        ...{ memory: 0.95 * process.availableMemory(), progress, clock: Date.now, signal: finishOnInterrupt() },
+        ...{
+          memory: 0.95 * process.availableMemory(),
+          progress,
+          clock: Date.now,
+          signal: finishOnInterrupt('finishing the step at hand and saving it'),
+        },
         ...(resume && { resume }),
         ...(threads && { threads }),
         onPlan: (prepared) => log(tellPlan(prepared)),

@@ -1,0 +1,233 @@
+// One stage, from the look at it to its entry in dvc.lock. The order of writes is what makes a run safe to kill at any moment:
+//
+//   1. what is under way is put on file (repro-lock), with the content of persistent outputs
+//   2. outputs are removed, the commands run
+//   3. outputs go to the cache, whole
+//   4. dvc.lock gets the entry, in one step
+//   5. the run is remembered, and struck off the file of what is under way
+//
+// Killed before 4, the entry of dvc.lock is the earlier one, which names other dependencies (the stage runs again) or other outputs
+// (they are restored, or the stage runs again). Killed after 4 the stage is done. A persistent output is not removed before a run, so
+// what a killed run made of it is put aside by the next one, and its content from before comes back.
+
+import { existsSync, rmSync } from 'node:fs';
+
+import { UserError } from '../base/errors.ts';
+import { commandOf, decide, isAlways, reason } from './decide.ts';
+import { placeOf } from './graph.ts';
+import type { LockEntry, LockedPath } from './lock-entry.ts';
+import { writeLock } from './lock-file.ts';
+import { currentParameters } from './parameters.ts';
+import type { StageUnderWay } from './repro-lock.ts';
+import { type Environment, type ProcessGroup, runCommand } from './shell.ts';
+import type { Output, Stage } from './stage.ts';
+import { compareStage, type Seen, type Workplace } from './workplace.ts';
+
+/** How a stage ended. `restored`: its outputs came out of the cache; `stored`: they were right, and only put there. */
+export type Outcome = 'ran' | 'restored' | 'stored' | 'up to date' | 'failed' | 'stopped' | 'would run' | 'may run' | 'not reached';
+
+export type StageEnd = {
+  readonly outcome: Outcome;
+  /** Why it ran or did not, in words. */
+  readonly reason: string;
+  /** Of a failed stage: what went wrong, and the last lines it printed. */
+  readonly fault?: string;
+  readonly lastLines?: readonly string[];
+};
+
+export type StageRun = {
+  readonly workplace: Workplace;
+  readonly force: boolean;
+  readonly environment: Environment;
+  readonly signal: AbortSignal;
+  /** Said once, before anything is changed. */
+  readonly onBegin: (why: string) => void;
+  readonly onOutput: (text: string) => void;
+  /** Puts down what of this stage is under way; nothing when it is over. */
+  readonly record: (underWay: StageUnderWay | undefined) => void;
+};
+
+/** Brings one stage up to date. What it reads must be up to date already. */
+export async function runStage(stage: Stage, run: StageRun): Promise<StageEnd> {
+  const seen = await compareStage(run.workplace, stage);
+  const decision = decide(stage, seen.changes, { force: run.force });
+  const why = reason(decision.changes);
+  switch (decision.action) {
+    case 'skip':
+      return { outcome: 'up to date', reason: stage.frozen ? `frozen, ${why}` : why };
+    case 'store':
+      run.onBegin(`stored: ${why}`);
+      await storeOutputs(stage, run);
+      return { outcome: 'stored', reason: why };
+    case 'restore':
+    case 'run': {
+      const known = decision.action === 'restore' ? seen.entry : undefined;
+      if (stage.frozen) return settleFrozen(stage, { run, seen, why });
+      const asked = askedFor(stage, seen);
+      const restored = run.force ? undefined : await restore(stage, { run, asked, known, why });
+      return restored ?? (await execute(stage, { run, asked, why }));
+    }
+  }
+}
+
+type Asked = Pick<LockEntry, 'command' | 'dependencies' | 'parameters'>;
+
+/** The entry of dvc.lock but for the outputs. What the stage reads is fixed here, before it runs: a change meanwhile is one for the next run. */
+function askedFor(stage: Stage, { present }: Seen): Asked {
+  const dependencies = stage.dependencies.map((path): LockedPath => {
+    const print = present.dependencies.get(path);
+    if (print) return { path, ...print };
+    throw new UserError(
+      'pipeline.dependency-missing',
+      `repro: dependency missing: ${path} of stage ${stage.name}; no stage makes it, so put it there`,
+    );
+  });
+  return { command: commandOf(stage), dependencies, parameters: currentParameters(stage) };
+}
+
+/** Takes the outputs of an earlier run with the same command, dependencies and parameters out of the cache, if they are all there. */
+async function restore(
+  stage: Stage,
+  {
+    run,
+    asked,
+    known,
+    why,
+  }: { readonly run: StageRun; readonly asked: Asked; readonly known: LockEntry | undefined; readonly why: string },
+): Promise<StageEnd | undefined> {
+  const { cache } = run.workplace;
+  if (!isRepeatable(stage)) return undefined;
+  const entry = known ?? (await cache.findRun(stage, asked));
+  if (!entry) return undefined;
+  for (const output of entry.outputs) if (!(await cache.has(output))) return undefined;
+  run.onBegin(`restored from an earlier run: ${why}`);
+  for (const output of entry.outputs) await cache.checkout(output, placeOf(stage, output.path));
+  writeLock(run.workplace.pipeline.folder, stage.name, { ...asked, outputs: entry.outputs });
+  return { outcome: 'restored', reason: why };
+}
+
+/** Whether the outputs of a run follow from what is compared, so that an earlier run stands for this one (as DVC has it). */
+export function isRepeatable(stage: Stage): boolean {
+  const reads = stage.dependencies.length > 0 || stage.parameters.length > 0;
+  return reads && !isAlways(stage) && stage.outputs.length > 0 && !stage.outputs.some(({ persist }) => persist);
+}
+
+/** An output whose content is nowhere but in the workspace: with one, DVC does not remember a run. */
+const isUnkept = ({ cache, role }: Output) => !cache && role === 'out';
+
+/** A frozen stage never runs: its outputs come back from the cache, or are recorded as they are. */
+async function settleFrozen(
+  stage: Stage,
+  { run, seen, why }: { readonly run: StageRun; readonly seen: Seen; readonly why: string },
+): Promise<StageEnd> {
+  const { cache, pipeline } = run.workplace;
+  for (const { path } of stage.outputs) {
+    if (existsSync(placeOf(stage, path))) continue;
+    const locked = seen.entry?.outputs.find((one) => one.path === path);
+    if (!locked || !(await cache.has(locked))) {
+      throw new UserError(
+        'pipeline.frozen',
+        `repro: output of a frozen stage missing: ${path} of ${stage.name}; put it there, or take \`frozen\` away`,
+      );
+    }
+    run.onBegin(`restored from the cache: ${why}`);
+    await cache.checkout(locked, placeOf(stage, path));
+  }
+  const outputs = await storeOutputs(stage, run);
+  const asked = seen.entry ?? askedFor(stage, await compareStage(run.workplace, { ...stage, frozen: false }));
+  writeLock(pipeline.folder, stage.name, { ...asked, command: commandOf(stage), outputs });
+  return { outcome: 'stored', reason: why };
+}
+
+async function execute(
+  stage: Stage,
+  { run, asked, why }: { readonly run: StageRun; readonly asked: Asked; readonly why: string },
+): Promise<StageEnd> {
+  const { workplace, signal } = run;
+  const { pipeline, cache } = workplace;
+  run.onBegin(`runs: ${why}`);
+  const persisted = await keepPersistent(stage, workplace);
+  const groups: ProcessGroup[] = [];
+  const record = () => run.record({ stage: stage.name, groups, persisted });
+  record();
+  try {
+    for (const { path, persist } of stage.outputs) {
+      if (!persist) rmSync(placeOf(stage, path), { recursive: true, force: true });
+    }
+    const tail = lastLines();
+    for (const command of commandLines(stage)) {
+      const { code, signal: by } = await runCommand(command, {
+        folder: stage.workdir,
+        environment: { ...run.environment, DVC_ROOT: workplace.repository.root, DVC_STAGE: stage.name },
+        onStart: (group) => {
+          groups.push(group);
+          record();
+        },
+        onOutput: (text) => {
+          tail.add(text);
+          run.onOutput(text);
+        },
+        signal,
+      });
+      if (signal.aborted) return { outcome: 'stopped', reason: why };
+      if (code !== 0) {
+        const fault = by ? `ended by ${by}` : `exit code ${code}`;
+        return { outcome: 'failed', reason: why, fault: `${fault}: ${command}`, lastLines: tail.lines() };
+      }
+    }
+    const missing = stage.outputs.find(({ path }) => !existsSync(placeOf(stage, path)));
+    if (missing) return { outcome: 'failed', reason: why, fault: `output not made: ${missing.path}`, lastLines: tail.lines() };
+    const entry = { ...asked, outputs: await storeOutputs(stage, run) };
+    writeLock(pipeline.folder, stage.name, entry);
+    if (isRepeatable(stage) && !stage.outputs.some(isUnkept)) await cache.rememberRun(stage, entry);
+    return { outcome: 'ran', reason: why };
+  } finally {
+    run.record(undefined);
+  }
+}
+
+/** Puts the content of persistent outputs into the cache, from where it comes back should the run be killed. */
+async function keepPersistent(stage: Stage, { cache, prints }: Workplace): Promise<StageUnderWay['persisted']> {
+  const kept: { place: string; before: StageUnderWay['persisted'][number]['before'] }[] = [];
+  for (const { path } of stage.outputs.filter(({ persist }) => persist)) {
+    const place = placeOf(stage, path);
+    const before = (await prints.of(place)) ?? null;
+    if (before) {
+      await cache.keep(place);
+      cache.unprotect(place);
+    }
+    kept.push({ place, before });
+  }
+  return kept;
+}
+
+async function storeOutputs(stage: Stage, { workplace: { cache, prints } }: StageRun): Promise<readonly LockedPath[]> {
+  const outputs: LockedPath[] = [];
+  for (const { path, cache: isCached } of stage.outputs) {
+    const place = placeOf(stage, path);
+    const print = isCached ? await cache.store(place) : await prints.of(place);
+    outputs.push({ path, ...print! });
+  }
+  return outputs;
+}
+
+/** A text of several lines is several commands, as for DVC; an item of a list is one. */
+function commandLines({ commands, commandsAsList }: Stage): readonly string[] {
+  return commandsAsList ? commands : commands.flatMap((text) => text.split(/\r\n|\r|\n/)).filter((line) => line.trim() !== '');
+}
+
+const keptLines = 20;
+
+function lastLines() {
+  let text = '';
+  return {
+    add: (more: string) => {
+      text = (text + more).slice(-20_000);
+    },
+    lines: () =>
+      text
+        .split(/[\r\n]+/)
+        .filter((line) => line.trim() !== '')
+        .slice(-keptLines),
+  };
+}
