@@ -21,7 +21,7 @@ import { type Calibration, calibrate } from '../../../evidence/calibrate.ts';
 import { chatTemplateOf } from '../../../models/chat-template.ts';
 import { answerLogits, classLogits } from '../../../models/classify.ts';
 import { openModel } from '../../../models/folder.ts';
-import { type LanguageModel, languageModel } from '../../../models/language-model.ts';
+import { languageModel } from '../../../models/language-model.ts';
 import { openTokenizer } from '../../../models/open-tokenizer.ts';
 import { readAdapter } from '../../../models/peft.ts';
 import { loadResident } from '../../../models/resident.ts';
@@ -79,6 +79,7 @@ export async function inferPairs(db: Database, questions: Questions, options: In
     const storage = options.storage ?? policyNamed(read?.trainedOn) ?? (read ? 'f32' : 'nf4');
     const tokenizer = openTokenizer(path);
     const form = folder.tensors.has('score.weight') || read?.adapter.saved.has('score.weight') ? 'class' : 'words';
+    const answers = form === 'words' ? answerTokens(tokenizer) : undefined;
     const ask = asker(tokenizer, { form, maxLength: Math.min(maxLength, folder.config.contextLength) });
     const key = keyOf({ path, adapterPath, storage, form, maxLength, source: folder.config.source, texts: await fingerprint(questions) });
     const log = openScoredLog(`${out}.scored.jsonl`, key);
@@ -95,7 +96,10 @@ export async function inferPairs(db: Database, questions: Questions, options: In
         if (places.length === 0) continue;
         const texts = await questions.texts(from, windowSize);
         const ids = places.map((place) => ask(texts[place - from]!));
-        for await (const scored of scores(model, ids, { form, tokenizer, batchSize })) {
+        const asked = answers
+          ? answerLogits(model, ids, { answers, textsAtOnce: batchSize })
+          : classLogits(model, ids, { textsAtOnce: batchSize });
+        for await (const scored of asked) {
           log.add(
             scored.places.map((i) => places[i]!),
             scored.logits,
@@ -142,15 +146,10 @@ function asker(tokenizer: Tokenizer, { form, maxLength }: { readonly form: 'clas
   return (text: string): readonly number[] => framed(cut(text)).slice(-maxLength);
 }
 
-function scores(
-  model: LanguageModel,
-  ids: readonly (readonly number[])[],
-  { form, tokenizer, batchSize }: { readonly form: 'class' | 'words'; readonly tokenizer: Tokenizer; readonly batchSize: number },
-) {
-  if (form === 'class') return classLogits(model, ids, { textsAtOnce: batchSize });
-  // After a template the answer stands at the line's start; after plain text a space comes before it.
+/** The tokens of False and True. After a template an answer stands at the line's start; after plain text a space comes before it. */
+function answerTokens(tokenizer: Tokenizer): readonly number[] {
   const before = tokenizer.chatTemplate === undefined ? ' ' : '';
-  const answers = ['False', 'True'].map((word) => {
+  return ['False', 'True'].map((word) => {
     const [first, ...more] = tokenizer.encode(before + word, { special: false });
     if (first !== undefined && more.length === 0) return first;
     throw new UserError(
@@ -158,7 +157,6 @@ function scores(
       `infer: the model writes ${word} in ${1 + more.length} tokens; train a classification head (er llm train)`,
     );
   });
-  return answerLogits(model, ids, { answers, textsAtOnce: batchSize });
 }
 
 /** Of all texts, in order: the log of another file must not be taken for this one's. */
