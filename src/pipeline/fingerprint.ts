@@ -103,12 +103,13 @@ const timesAre = (a: BigIntStats, b: BigIntStats): boolean => a.mtimeNs === b.mt
 function filesIn(folder: string, { ignores }: Repository): readonly (Found & { readonly relpath: string })[] {
   const files: (Found & { relpath: string })[] = [];
   const walk = (place: string, way: string): void => {
-    const entries = readdirSync(place, { withFileTypes: true });
+    const entries = readable(place, () => readdirSync(place, { withFileTypes: true })) ?? [];
     // A repository of its own inside this one is none of its content.
     if (way !== '' && entries.some(({ name }) => name === '.dvc')) return;
     for (const entry of entries) {
       const [path, relpath] = [`${place}/${entry.name}`, `${way}${entry.name}`];
-      const stats = entry.isDirectory() ? undefined : lookInside(path, entry);
+      const look = entry.isSymbolicLink() ? statSync : lstatSync;
+      const stats = entry.isDirectory() ? undefined : readable(path, () => look(path, { bigint: true, throwIfNoEntry: false }));
       if (entry.isDirectory() || stats?.isDirectory()) {
         if (entry.isDirectory() && !ignores.has(path, 'folder')) walk(path, `${relpath}/`);
       } else if (!ignores.has(path, 'file')) {
@@ -123,11 +124,6 @@ function filesIn(folder: string, { ignores }: Repository): readonly (Found & { r
   return files;
 }
 
-const lookInside = (path: string, entry: Dirent): BigIntStats | undefined =>
-  entry.isSymbolicLink()
-    ? statSync(path, { bigint: true, throwIfNoEntry: false })
-    : lstatSync(path, { bigint: true, throwIfNoEntry: false });
-
 /** Why something that was listed cannot be looked at. */
 function unusable(path: string, entry: Dirent): UserError {
   if (entry.isSymbolicLink())
@@ -137,9 +133,21 @@ function unusable(path: string, entry: Dirent): UserError {
 }
 
 function lookAt(path: string): BigIntStats | undefined {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stats = readable(path, () => statSync(path, { bigint: true, throwIfNoEntry: false }));
   if (stats !== undefined && !stats.isFile() && !stats.isDirectory()) {
     throw new UserError('pipeline.content', `pipeline: neither file nor folder: ${path}`);
   }
   return stats;
+}
+
+/** A look at the file system, with the faults that the user can mend in words; links that go round in circles lead nowhere. */
+function readable<T>(path: string, look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ELOOP') return undefined;
+    if (code !== 'EACCES' && code !== 'EPERM') throw cause;
+    throw new UserError('pipeline.unreadable', `pipeline: may not be read: ${path}; check its owner and permissions`, { cause });
+  }
 }

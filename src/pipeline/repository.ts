@@ -115,11 +115,11 @@ function cacheFolder(root: string, setting: Setting | undefined): string {
 
 function readLinkTypes(text: string | undefined): readonly LinkType[] {
   if (text === undefined) return ['reflink', 'copy'];
-  return text.split(',').map((part) => {
-    const type = linkTypes.find((known) => known === part.trim().toLowerCase());
-    if (type === undefined) {
-      throw new UserError('pipeline.config', `pipeline: unknown cache.type: ${part.trim()}; use ${linkTypes.join(', ')}`);
-    }
+  // A list of one ends in a comma.
+  const parts = text.split(',').map((part) => part.trim());
+  return parts.filter(Boolean).map((part) => {
+    const type = linkTypes.find((known) => known === part.toLowerCase());
+    if (type === undefined) throw new UserError('pipeline.config', `pipeline: unknown cache.type: ${part}; use ${linkTypes.join(', ')}`);
     return type;
   });
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -20,6 +21,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../src/base/files.ts';
 import { type Cache, openCache } from '../../src/pipeline/cache.ts';
 import { fingerprints } from '../../src/pipeline/fingerprint.ts';
+import { openObjects } from '../../src/pipeline/objects.ts';
 import { openRepository, type Repository } from '../../src/pipeline/repository.ts';
 
 const scratch = temporaryFolder();
@@ -148,6 +150,15 @@ describe('objects', () => {
     rmSync(objectOf(here, print.md5));
     writeFileSync(objectOf(here, print.md5), '[{"md5"', { mode: 0o444 });
     expect(await here.cache.has(print)).toBe(false);
+  });
+
+  test('a file that changes while it is put in leaves nothing behind', async () => {
+    const here = place({ out: 'now' });
+    const objects = openObjects(here.repository, { ...fingerprints(here.repository), stillHas: () => false });
+    const md5 = hash('md5', 'then');
+    await expect(objects.add(here.at('out'), md5, { shared: false })).rejects.toThrow('changed while it was put into the cache');
+    expect(existsSync(objects.pathOf(md5))).toBe(false);
+    expect(readdirSync(join(here.repository.scratchFolder, 'incoming'))).toEqual([]);
   });
 
   test('what a killed run left of half an object is no object', async () => {

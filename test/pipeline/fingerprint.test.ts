@@ -51,12 +51,22 @@ describe('fingerprints', () => {
 
   test.each([
     { name: 'a link to nothing', make: (at: string) => symlinkSync('nowhere', join(at, 'x')), says: 'link to nothing' },
+    { name: 'a link to itself', make: (at: string) => symlinkSync('x', join(at, 'x')), says: 'link to nothing' },
     { name: 'a .dvcignore inside', make: (at: string) => writeFileSync(join(at, '.dvcignore'), ''), says: '.dvcignore inside' },
     { name: 'a name outside UTF-8', make: (at: string) => writeFileSync(Buffer.from(`${at}/\xff`, 'latin1'), ''), says: 'not UTF-8' },
   ])('a folder with $name is refused', async ({ make, says }) => {
     const repository = repositoryWith({ 'data/a': 'a' });
     make(join(repository.root, 'data'));
     await expect(fingerprints(repository).of(join(repository.root, 'data'))).rejects.toThrow(says);
+  });
+
+  test.skipIf(process.getuid?.() === 0)('what may not be read is named', async () => {
+    const repository = repositoryWith({ 'data/a': 'a', 'folder/b': 'b' });
+    chmodSync(join(repository.root, 'data/a'), 0o000);
+    chmodSync(join(repository.root, 'folder'), 0o000);
+    await expect(fingerprints(repository).of(join(repository.root, 'data'))).rejects.toThrow('may not be read');
+    await expect(fingerprints(repository).of(join(repository.root, 'folder'))).rejects.toThrow('may not be read');
+    chmodSync(join(repository.root, 'folder'), 0o755);
   });
 
   test('a repository inside a folder is not part of it', async () => {

@@ -47,7 +47,7 @@ describe('a repository', () => {
     const folder = folderWith({
       '.git/HEAD': '',
       '.dvc/config': `['remote "s3.backup"']\n    url = s3://x\n[core]\n    remote = s3.backup\n    autostage = true\n[cache]\n    dir = ../../shared\n    type = "hardlink,symlink"\n    slow_link_warning = false\n`,
-      '.dvc/config.local': '[cache]\n    type = reflink,copy\n    shared = false\n',
+      '.dvc/config.local': '[cache]\n    type = reflink,copy,\n    shared = false\n',
     });
     expect(openRepository(folder)).toMatchObject({
       cacheFolder: join(dirname(folder), 'shared'),
