@@ -8,6 +8,7 @@ import { checkSchema } from './dvc-schema.ts';
 import { holdsExpression, interpolate, type Scope } from './interpolate.ts';
 import type { ParameterValue } from './lock-entry.ts';
 import { foreachTurns, matrixTurns } from './loops.ts';
+import { type OptionStyle, readOptionStyle } from './settings.ts';
 import type { Pipeline, Stage } from './stage.ts';
 import { stageOf } from './stage-entry.ts';
 import { topPlots } from './top-plots.ts';
@@ -25,6 +26,8 @@ export function readPipeline(file: string): Pipeline {
   const folder = dirname(resolve(file));
   const content = parseYaml(readText(file), { file, dates: 'text' }) ?? new Map();
   checkSchema(content, file);
+  const root = projectRoot(folder);
+  const options = readOptionStyle(root);
   const { stages, vars, params, metrics, plots } = fieldsOf(content as ValueMap);
   const variables = variablesOf(vars, { folder, shownFolder: dirname(file), file });
 
@@ -33,7 +36,7 @@ export function readPipeline(file: string): Pipeline {
   return {
     folder,
     stages: [...((stages ?? new Map()) as ValueMap)].flatMap(([name, entry]) =>
-      expand(entry as ValueMap, { name: name as string, variables, file, folder }),
+      expand(entry as ValueMap, { name: name as string, variables, file, folder, root, options }),
     ),
     metrics: textsOf(top('metrics', metrics), `${file}: metrics`),
     parameterFiles: textsOf(top('params', params), `${file}: params`),
@@ -41,7 +44,14 @@ export function readPipeline(file: string): Pipeline {
   };
 }
 
-type Place = { readonly name: string; readonly variables: Variables; readonly file: string; readonly folder: string };
+type Place = {
+  readonly name: string;
+  readonly variables: Variables;
+  readonly file: string;
+  readonly folder: string;
+  readonly root: string;
+  readonly options: OptionStyle;
+};
 
 /** The stages one entry stands for: itself, or one for each turn of its loop. */
 function expand(entry: ValueMap, place: Place): readonly Stage[] {
@@ -57,7 +67,7 @@ function expand(entry: ValueMap, place: Place): readonly Stage[] {
 }
 
 /** One entry with its own variables: `wdir` is resolved before them, as its folder is where their files lie. */
-function resolveStage(entry: ValueMap, { name, variables, file, folder }: Place): Stage {
+function resolveStage(entry: ValueMap, { name, variables, file, folder, root, options }: Place): Stage {
   const { wdir, vars, ...fields } = fieldsOf(entry);
   const where = (key: string) => `${file}: stages.${name}.${key}`;
   const place = wdir === undefined ? '' : interpolate(wdir, { variables, where: where('wdir') });
@@ -70,9 +80,10 @@ function resolveStage(entry: ValueMap, { name, variables, file, folder }: Place)
     where: where('vars'),
   });
   const resolved = Object.entries(fields).map(
-    ([key, value = null]) => [key, interpolate(value, { variables: known, where: where(key), isCommand: key === 'cmd' })] as const,
+    ([key, value = null]) =>
+      [key, interpolate(value, { variables: known, where: where(key), ...(key === 'cmd' ? { options } : {}) })] as const,
   );
-  return stageOf(Object.fromEntries(resolved), { name, workdir, root: projectRoot(folder), file });
+  return stageOf(Object.fromEntries(resolved), { name, workdir, root, file });
 }
 
 function variablesOf(
@@ -103,7 +114,7 @@ function textsOf(values: readonly ParameterValue[], where: string): readonly str
 }
 
 /** The nearest folder above that DVC was set up in; without one, the pipeline's own. */
-export function projectRoot(folder: string): string {
+function projectRoot(folder: string): string {
   for (let at = folder; ; at = dirname(at)) {
     if (existsSync(join(at, '.dvc'))) return at;
     if (at === dirname(at)) return folder;

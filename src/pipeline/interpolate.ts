@@ -12,6 +12,7 @@ import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
 import type { ParameterKey, ParameterValue } from './lock-entry.ts';
 import { pythonText, shellQuote } from './python-text.ts';
+import type { OptionStyle } from './settings.ts';
 import { dottedKeys, isCollection, isList, isMapping, type ValueMap } from './values.ts';
 import type { Variables } from './variables.ts';
 
@@ -21,8 +22,8 @@ export type Scope = {
   readonly where: string;
   /** What a lone `${...}` may be but a scalar: anything for a loop; else nothing. */
   readonly collections?: boolean;
-  /** Whether maps become options of a command. */
-  readonly isCommand?: boolean;
+  /** In a command: how a map becomes options. */
+  readonly options?: OptionStyle;
 };
 
 const expressions = /(?<!\\)\$\{(.*?)\}/g;
@@ -58,12 +59,12 @@ export function interpolate(value: ParameterValue, scope: Scope): ParameterValue
 function interpolateText(text: string, scope: Scope): ParameterValue {
   if (isLoneExpression(text)) {
     const value = select(text.slice(2, -1), scope);
-    if (isCollection(value) && !scope.collections && !(scope.isCommand && isMapping(value))) throw notText(text, value, scope);
+    if (isCollection(value) && !scope.collections && !(scope.options && isMapping(value))) throw notText(text, value, scope);
     return value;
   }
   const filled = text.replace(expressions, (expression, inner: string) => {
     const value = select(inner, scope);
-    if (isMapping(value) && scope.isCommand) return commandOptions(value, expression, scope);
+    if (isMapping(value) && scope.options) return commandOptions(value, expression, scope);
     if (isCollection(value)) throw notText(expression, value, scope);
     return typeof value === 'boolean' ? String(value) : pythonText(value);
   });
@@ -90,16 +91,20 @@ function elementOf(value: ParameterValue, key: string): ParameterValue | undefin
   return isList(value) && /^[-+]?\d+$/.test(key) ? value.at(Number(key)) : undefined;
 }
 
-/** `--lr 0.1 --verbose --layers 1 2`: nested maps by dotted names, what is false left out. */
+/** `--lr 0.1 --verbose --layers 1 2`: nested maps by dotted names; what is false is left out, or `--no-name`. */
 function commandOptions(map: ParameterValue, expression: string, scope: Scope): string {
   const options: string[] = [];
   const add = (name: string, value: ParameterValue): void => {
     if (isMapping(value)) for (const [key, one] of value) add(name ? `${name}.${String(key)}` : String(key), one);
-    else if (value === true) options.push(`--${name}`);
-    else if (isList(value)) {
+    else if (typeof value === 'boolean') {
+      if (value) options.push(`--${name}`);
+      else if (scope.options?.writesFalse) options.push(`--no-${name}`);
+    } else if (isList(value)) {
       if (value.some(isCollection)) throw fault(`a list within a list cannot be an option (${name})`, expression, scope);
-      if (value.length > 0) options.push(`--${name}`, ...value.map((one) => optionValue(one as Scalar)));
-    } else if (value !== false) options.push(`--${name}`, optionValue(value as Scalar));
+      const words = value.map((one) => optionValue(one as Scalar));
+      if (scope.options?.repeatsNames) for (const word of words) options.push(`--${name}`, word);
+      else if (words.length > 0) options.push(`--${name}`, ...words);
+    } else options.push(`--${name}`, optionValue(value as Scalar));
   };
   add('', map);
   return options.join(' ');

@@ -4,8 +4,9 @@
 import { normalize, resolve } from 'node:path';
 
 import { UserError } from '../base/errors.ts';
-import { compareCodePoints, nearest } from '../base/text.ts';
+import { nearest } from '../base/text.ts';
 import type { LockEntry, ParameterValue } from './lock-entry.ts';
+import { byCodePoint } from './python-json.ts';
 import type { Stage, TrackedParameters } from './stage.ts';
 import { readValues } from './value-file.ts';
 import { dottedKeys, isMapping, lookUp, type ValueMap } from './values.ts';
@@ -20,7 +21,7 @@ export function currentParameters(
   { name, workdir, parameters }: Pick<Stage, 'name' | 'workdir' | 'parameters'>,
   { missing = 'refuse' }: { readonly missing?: 'refuse' | 'leave out' } = {},
 ): LockEntry['parameters'] {
-  const files = [...parameters].sort((a, b) => fileOrder(a.file) - fileOrder(b.file) || compareCodePoints(a.file, b.file));
+  const files = [...parameters].sort((a, b) => fileOrder(a.file) - fileOrder(b.file) || byCodePoint(a.file, b.file));
   return Object.fromEntries(
     files.flatMap((tracked) => {
       const content = readValues(resolve(workdir, tracked.file), tracked.file);
@@ -50,7 +51,7 @@ function trackedValues(
   }
   const sorted = found
     .filter((pair): pair is readonly [string, ParameterValue] => pair[1] !== undefined)
-    .sort(([a], [b]) => compareCodePoints(a, b));
+    .sort(([a], [b]) => byCodePoint(a, b));
   return Object.fromEntries(sorted);
 }
 

@@ -1,15 +1,14 @@
 // Where a pipeline lives: the nearest folder above with a `.dvc`, with the settings DVC keeps there. A fresh folder gets what
 // `dvc init` would make, so that either tool can run the pipeline first.
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-
-import { parse } from 'ini';
 
 import { UserError } from '../base/errors.ts';
 import { replaceText } from '../base/files.ts';
 import { dvcIgnores, type Ignores } from './ignores.ts';
+import { readSettings, type Setting } from './settings.ts';
 
 export type LinkType = 'reflink' | 'hardlink' | 'symlink' | 'copy';
 
@@ -82,26 +81,6 @@ function create(folder: string): string {
     );
   }
   return root;
-}
-
-type Setting = { readonly text: string; readonly file: string };
-
-/** `section.key` in lower case to its value; `config.local` goes over `config`. */
-function readSettings(root: string): ReadonlyMap<string, Setting> {
-  const settings = new Map<string, Setting>();
-  for (const name of ['config', 'config.local']) {
-    const file = join(root, '.dvc', name);
-    if (!existsSync(file)) continue;
-    for (const [section, values] of Object.entries(parse(readFileSync(file, 'utf8')))) {
-      if (typeof values !== 'object' || values === null) continue;
-      for (const [key, value] of Object.entries(values)) {
-        // A name with a dot, as remotes may have, reads as a section within a section: none of ours.
-        if (typeof value === 'object') continue;
-        settings.set(`${section}.${key}`.toLowerCase(), { text: String(value), file });
-      }
-    }
-  }
-  return settings;
 }
 
 /** A relative `cache.dir` starts at the file that sets it. */

@@ -45,6 +45,10 @@ const scalarTags: readonly ScalarTag[] = [
   ),
   tag('int', /^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9][0-9_]*|[-+][0-9_]+|[-+]?0x[0-9a-fA-F_]+)$/, readInteger),
   tag('null', /^(?:~|null|Null|NULL|)$/, () => null),
+  tag('value', /^=$/, (text, refuse) => {
+    refuse('a lone = is reserved, write it in quotes');
+    return text;
+  }),
   tag('timestamp', datePattern, (text) => new YamlDate(text)),
 ];
 
@@ -139,10 +143,12 @@ export function parseYaml(
 const isMerge = (pair: Pair): boolean => isScalar(pair.key) && pair.key.source === '<<' && pair.key.type === 'PLAIN';
 
 /** `1_000.5`, `.inf`, `1e-5`. */
-function readFloat(written: string): number {
+function readFloat(written: string, refuse: (message: string) => void): number {
   const text = written.replaceAll('_', '').toLowerCase();
   if (text.endsWith('.inf')) return text.startsWith('-') ? -Infinity : Infinity;
-  return text === '.nan' ? Number.NaN : Number(text);
+  if (text === '.nan') return Number.NaN;
+  if (!/\d/.test(text)) refuse(`not a number: ${written}`);
+  return Number(text);
 }
 
 /** `-0x1f`, `0b11`, `0o17`, `017` (seventeen), `1_000`. */

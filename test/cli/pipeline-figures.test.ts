@@ -63,6 +63,24 @@ describe('params, metrics and plots of a pipeline', () => {
     expect(stderr).toContain('not there yet: later.json; run the stages that write them');
   });
 
+  test('metrics diff: what lies in the cache is found by the lock of the commit', () => {
+    const md5 = 'ab'.repeat(16);
+    mkdirSync(join(home, 'locked', '.dvc', 'cache', 'files', 'md5', 'ab'), { recursive: true });
+    const put = (name: string, text: string) => writeFileSync(join(home, 'locked', name), text);
+    put('dvc.yaml', 'stages: {a: {cmd: x, metrics: [m.json]}}');
+    put(
+      'dvc.lock',
+      `schema: '2.0'\nstages:\n  a:\n    cmd: x\n    outs:\n    - path: m.json\n      hash: md5\n      md5: ${md5}\n      size: 9\n`,
+    );
+    git('add', 'locked/dvc.yaml', 'locked/dvc.lock');
+    git('commit', '-qm', 'locked');
+    put(join('.dvc', 'cache', 'files', 'md5', 'ab', md5.slice(2)), '{"f1": 1}');
+    put('m.json', '{"f1": 3}');
+    expect(JSON.parse(run('metrics', 'diff', '--cwd', 'locked', '--json').stdout)).toEqual({
+      'm.json': { f1: { old: 1, new: 3, diff: 2 } },
+    });
+  });
+
   test('plots show: a picture for each file, pictures are copied, a second call replaces them', () => {
     for (const format of ['svg', 'json']) {
       const { stdout, status } = run('plots', 'show', '--cwd', 'run', '--out', 'drawn', '--format', format, '--json');

@@ -5,9 +5,10 @@ import { z } from 'zod';
 import { UserError } from '../../base/errors.ts';
 import { readPipeline } from '../../pipeline/dvc-file.ts';
 import { compareValues, type FlatValues, figuresOf, metricFiles } from '../../pipeline/figures.ts';
+import type { Pipeline } from '../../pipeline/stage.ts';
 import { parseValues, readValues } from '../../pipeline/value-file.ts';
 import { verb } from '../verb.ts';
-import { filesAtRevision } from './file-at-revision.ts';
+import { outputsAtRevision } from './file-at-revision.ts';
 import { allOption, cwdOption, cwdSchema, markdownOption, pipelineFile, revision, revisionSchema } from './options.ts';
 import { figureText, jsonChanges, jsonValue, table } from './value-table.ts';
 
@@ -25,7 +26,7 @@ function showCommand(): Command {
     options: [cwdOption, markdownOption],
     schema: z.strictObject({ cwd: cwdSchema, md: z.boolean().default(false) }),
     run: async ({ cwd, md: markdown }, { log }) => {
-      const files = figuresNow(cwd);
+      const files = figuresNow(readPipeline(pipelineFile(cwd)), cwd);
       const rows = files.flatMap(({ file, figures }) => [...(figures ?? [])].map(([key, value]) => [file, key, figureText(value)]));
       const missing = files.filter(({ figures }) => figures === null).map(({ file }) => file);
       if (missing.length > 0) log(`not there yet: ${missing.join(', ')}; run the stages that write them`);
@@ -50,8 +51,9 @@ function diffCommand(): Command {
     options: [cwdOption, allOption, markdownOption],
     schema: z.strictObject({ rev: revisionSchema, cwd: cwdSchema, all: z.boolean().default(false), md: z.boolean().default(false) }),
     run: async ({ rev, cwd, all, md: markdown }) => {
-      const fileThen = filesAtRevision(cwd, rev);
-      const changes = figuresNow(cwd).flatMap(({ file, figures }) => {
+      const pipeline = readPipeline(pipelineFile(cwd));
+      const fileThen = outputsAtRevision(pipeline, rev);
+      const changes = figuresNow(pipeline, cwd).flatMap(({ file, figures }) => {
         const bytes = fileThen(file);
         const before: FlatValues = bytes ? figuresOf(parseValues(bytes, `${rev}:${file}`)) : new Map();
         return compareValues(file, { before, after: figures ?? new Map(), all });
@@ -64,10 +66,11 @@ function diffCommand(): Command {
 }
 
 /** Figures by file; null for a file that is not there. */
-function figuresNow(folder: string): readonly { readonly file: string; readonly figures: FlatValues | null }[] {
-  const file = pipelineFile(folder);
-  const files = metricFiles(readPipeline(file));
-  if (files.length === 0) throw new UserError('pipeline.metrics', `pipeline: no metrics in ${file}; name the files under metrics:`);
+function figuresNow(pipeline: Pipeline, folder: string): readonly { readonly file: string; readonly figures: FlatValues | null }[] {
+  const files = metricFiles(pipeline);
+  if (files.length === 0) {
+    throw new UserError('pipeline.metrics', `pipeline: no metrics in ${pipelineFile(folder)}; name the files under metrics:`);
+  }
   return files.map((path) => {
     const content = readValues(join(folder, path), path);
     return { file: path, figures: content === null ? null : figuresOf(content) };

@@ -66,11 +66,16 @@ def stage_of(stage, root):
 def resolve(files):
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder).resolve()
+        files = dict(files)
+        settings = files.pop(".dvc/config", "")
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text.replace("<root>", str(root)))
         os.chdir(root)
-        repo = Repo.init(no_scm=True)
+        Repo.init(no_scm=True).close()
+        with (root / ".dvc" / "config").open("a") as config:
+            config.write(settings)
+        repo = Repo()
         try:
             file = load_file(repo, "dvc.yaml")
             return {
