@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -100,6 +100,48 @@ describe('er llm train', () => {
     expect(stderr).toMatch(says);
     expect(status).toBe(2);
     expect(existsSync(at('none'))).toBe(false);
+  });
+});
+
+describe('er llm promote and export', () => {
+  const folder = ['--model', 'model', '--adapter', 'train/adapter', '--out', 'export'];
+
+  test('the first is the champion, and is merged with its calibration and its figures on the test patients', () => {
+    const promoted = erLlm('promote', '--train', 'train');
+    expect(promoted.stderr).toBe('');
+    expect(promoted.stdout).toContain('version 1 is the champion');
+    const words = [...folder, '--decision', 'train/promotion_decision.json', '--validate', 'dataset', '--max-length', '256'];
+    const { status, stderr } = erLlm('export', ...words, '--threads', '1');
+    expect(stderr).not.toContain('bug');
+    expect(status).toBe(0);
+    const info = JSON.parse(readFileSync(at('export', 'export_info.json'), 'utf8'));
+    expect(info).toMatchObject({ base_model: 'model', params: { modules: 14, model_version: 1 }, test_accuracy: expect.any(Number) });
+    expect(readdirSync(at('export')).sort()).toEqual(['export_info.json', 'model']);
+    const calibration = JSON.parse(readFileSync(at('export', 'model', 'calibration.json'), 'utf8'));
+    expect(calibration).toMatchObject({ kind: 'platt', slope: expect.any(Number) });
+  });
+
+  test('a worse one is not, changes nothing of the champion, and is skipped with its reason', () => {
+    const champion = () =>
+      readdirSync(at('models-registry'), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile() && entry.parentPath.includes(join('versions', '1')))
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
+    const before = champion();
+    cpSync(at('train'), at('worse'), { recursive: true });
+    const metrics = JSON.parse(readFileSync(at('worse', 'training_metrics.json'), 'utf8'));
+    writeFileSync(at('worse', 'training_metrics.json'), JSON.stringify({ ...metrics, eval_f1: metrics.eval_f1 - 0.01 }));
+    expect(erLlm('promote', '--train', 'worse').stdout).toContain('version 2 is not promoted');
+    expect(champion()).toEqual(before);
+    const { status, stdout } = erLlm('export', ...folder, '--decision', 'worse/promotion_decision.json');
+    expect(stdout).toContain('not exported');
+    expect(status).toBe(0);
+    expect(JSON.parse(readFileSync(at('export', 'export_info.json'), 'utf8'))).toEqual({ skipped: true, reason: 'model_not_promoted' });
+  });
+
+  test('without a decision nothing is exported: one line, exit 2', () => {
+    const { status, stderr } = erLlm('export', ...folder, '--decision', 'none.json');
+    expect(stderr).toBe('clinfuse: export: no promotion decision: none.json; run promote first\n');
+    expect(status).toBe(2);
   });
 });
 

@@ -9,6 +9,7 @@ import { temporaryFolder } from '../../../base/files.ts';
 import { requireColumns } from '../../../sql/columns.ts';
 import { type Database, literal, quote, readingFile } from '../../../sql/duckdb.ts';
 import { datasetFiles } from '../../../training/dataset-files.ts';
+import type { PairRow } from './pair-rows.ts';
 
 export type Questions = {
   readonly count: number;
@@ -68,6 +69,25 @@ export async function openQuestions(
     scratch.remove();
     throw cause;
   }
+}
+
+/** Labelled rows that are in memory already; the table `asked` holds all but their texts. */
+export async function questionsOfRows(db: Database, rows: readonly PairRow[]): Promise<Questions> {
+  const label = Int32Array.from(rows, (row) => row.label);
+  const place = Int32Array.from(rows.keys());
+  await db.createTable('asked', {
+    place: { type: 'INTEGER', values: place },
+    row: { type: 'INTEGER', values: place },
+    label: { type: 'INTEGER', values: label },
+  });
+  return {
+    count: rows.length,
+    hasLabels: true,
+    texts: async (from, size) => rows.slice(from, from + size).map(({ input }) => input),
+    labels: async () => ({ label, kind: undefined }),
+    source: 'select * from asked',
+    close: () => {},
+  };
 }
 
 type Source = {

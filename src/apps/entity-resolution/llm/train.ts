@@ -5,10 +5,14 @@ import { join } from 'node:path';
 
 import { UserError } from '../../../base/errors.ts';
 import { writeJson } from '../../../base/files.ts';
+import { fitPlatt } from '../../../evidence/calibrate.ts';
 import { openTokenizer } from '../../../models/open-tokenizer.ts';
+import { Database, literal } from '../../../sql/duckdb.ts';
 import { type TrainingSettings, trainingSettings } from '../../../training/training-settings.ts';
 import { type TrainModelOptions, type TrainReport, trainModel } from '../../llm/train.ts';
-import { datasetFingerprint, questionCutter, readPairRows, sampleRows } from './pair-rows.ts';
+import { inferPairs } from './infer.ts';
+import { datasetFingerprint, type PairRow, questionCutter, readPairRows, sampleRows } from './pair-rows.ts';
+import { questionsOfRows } from './questions.ts';
 
 /** The reference's, where they differ from those of `llm train`. */
 export const pairTrainingDefaults = {
@@ -37,7 +41,8 @@ export type TrainPairsOptions = Omit<TrainModelOptions, 'data' | 'task' | 'valid
 export type PairTrainingMetrics = Readonly<Record<string, number | string | null>>;
 
 /**
- * Trains and writes `adapter/` (PEFT), `training_metrics.json` and what every fine-tuning run leaves.
+ * Trains and writes `adapter/` (PEFT, with calibration.json), `validation_predictions.parquet`, `training_metrics.json` and what every
+ * fine-tuning run leaves.
  *
  * @throws UserError as `trainModel`; `pair-dataset.no-validation`
  */
@@ -60,6 +65,7 @@ export async function trainPairs(
     task: 'class',
     data: { name: dataset, train: await rows('train', maxSamples), validation },
   });
+  if (report.ended !== 'interrupted') await calibrateOn(validation, { ...options, adapter: report.adapter });
   const best = report.best?.metrics ?? {};
   const metrics: PairTrainingMetrics = {
     timestamp: new Date(clock()).toISOString(),
@@ -80,4 +86,22 @@ export async function trainPairs(
   };
   await writeJson(join(out, 'training_metrics.json'), metrics);
   return { report, metrics };
+}
+
+/**
+ * Asks the finished model the validation questions once more, and fits how much its scores mean (Platt): what it says can then be added to
+ * other evidence. The answers are kept, so that the promotion gate can compare two models question by question.
+ */
+async function calibrateOn(
+  validation: readonly PairRow[],
+  { model, adapter, out, settings, threads, progress, clock }: TrainPairsOptions & { readonly adapter: string },
+): Promise<void> {
+  await using db = await Database.open({ threads });
+  const file = join(out, 'validation_predictions.parquet');
+  const asked = { model, adapter, out: file, maxLength: settings.maxLength, batchSize: 16, threads, progress, clock };
+  await inferPairs(db, await questionsOfRows(db, validation), asked);
+  const { odds, label } = await db.columns<{ odds: Float64Array; label: Int32Array }>(
+    `select logit_1 - logit_0 as odds, label from read_parquet(${literal(file)}) order by row`,
+  );
+  await writeJson(join(adapter, 'calibration.json'), fitPlatt({ scores: odds, labels: Uint8Array.from(label) }));
 }

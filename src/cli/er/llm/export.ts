@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+
+import { exportPairs } from '../../../apps/entity-resolution/llm/export.ts';
+import { countOption, threadsOption, threadsSchema, verb } from '../../verb.ts';
+
+const path = z.string().min(1);
+const schema = z.strictObject({
+  model: path,
+  adapter: path,
+  decision: path,
+  out: path,
+  validate: path.optional(),
+  maxLength: countOption,
+  threads: threadsSchema,
+});
+
+/** `clinfuse er llm export`: the promoted adapter built into its base. */
+export function exportCommand(): Command {
+  return verb({
+    name: 'export',
+    summary: 'merges a promoted adapter into its base; skips one that was not promoted',
+    example:
+      'clinfuse er llm export --model text-only-base --adapter output/training/train/adapter --decision output/training/train/promotion_decision.json --out output/training/export',
+    options: [
+      { flags: '--model <path>', help: 'base model', required: true },
+      { flags: '--adapter <folder>', help: 'what er llm train wrote', required: true },
+      { flags: '--decision <file>', help: 'promotion_decision.json', required: true },
+      { flags: '--out <folder>', help: 'model/ and export_info.json', required: true },
+      { flags: '--validate <folder>', help: 'data set whose test split the merged model is measured on' },
+      { flags: '--max-length <tokens>', help: 'longest question when it is measured', default: 2048 },
+      threadsOption,
+    ],
+    schema,
+    run: async (options, { progress, log }) => {
+      const info = await exportPairs({ ...options, progress, log, clock: Date.now });
+      return { text: 'skipped' in info ? 'not exported: the model was not promoted' : `merged model: ${options.out}/model`, json: info };
+    },
+  });
+}
