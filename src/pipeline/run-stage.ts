@@ -20,7 +20,7 @@ import { writeLock } from './lock-file.ts';
 import { currentParameters } from './parameters.ts';
 import type { StageUnderWay } from './repro-lock.ts';
 import { type Environment, type ProcessGroup, runCommand } from './shell.ts';
-import type { Output, Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
 import { compareStage, type Seen, type Workplace } from './workplace.ts';
 
 /** How a stage ended. `restored`: its outputs came out of the cache; `stored`: they were right, and only put there. */
@@ -58,6 +58,7 @@ export async function runStage(stage: Stage, run: StageRun): Promise<StageEnd> {
     case 'store':
       run.onBegin(`stored: ${why}`);
       await storeOutputs(stage, run);
+      await remember(stage, seen.entry!, run.workplace);
       return { outcome: 'stored', reason: why };
     case 'restore':
     case 'run': {
@@ -112,8 +113,10 @@ export function isRepeatable(stage: Stage): boolean {
   return reads && !isAlways(stage) && stage.outputs.length > 0 && !stage.outputs.some(({ persist }) => persist);
 }
 
-/** An output whose content is nowhere but in the workspace: with one, DVC does not remember a run. */
-const isUnkept = ({ cache, role }: Output) => !cache && role === 'out';
+/** With an output whose content is nowhere but in the workspace, DVC does not remember a run; figures are small enough to keep. */
+async function remember(stage: Stage, entry: LockEntry, { cache }: Workplace): Promise<void> {
+  if (isRepeatable(stage) && stage.outputs.every((output) => output.cache || output.role !== 'out')) await cache.rememberRun(stage, entry);
+}
 
 /** A frozen stage never runs: its outputs come back from the cache, or are recorded as they are. */
 async function settleFrozen(
@@ -144,7 +147,7 @@ async function execute(
   { run, asked, why }: { readonly run: StageRun; readonly asked: Asked; readonly why: string },
 ): Promise<StageEnd> {
   const { workplace, signal } = run;
-  const { pipeline, cache } = workplace;
+  const { pipeline } = workplace;
   run.onBegin(`runs: ${why}`);
   const persisted = await keepPersistent(stage, workplace);
   const groups: ProcessGroup[] = [];
@@ -179,7 +182,7 @@ async function execute(
     if (missing) return { outcome: 'failed', reason: why, fault: `output not made: ${missing.path}`, lastLines: tail.lines() };
     const entry = { ...asked, outputs: await storeOutputs(stage, run) };
     writeLock(pipeline.folder, stage.name, entry);
-    if (isRepeatable(stage) && !stage.outputs.some(isUnkept)) await cache.rememberRun(stage, entry);
+    await remember(stage, entry, workplace);
     return { outcome: 'ran', reason: why };
   } finally {
     run.record(undefined);

@@ -60,32 +60,38 @@ export type ReproOptions = Selection & {
  */
 export async function repro(options: ReproOptions): Promise<ReproReport> {
   const { folder, environment, dry = false, signal = new AbortController().signal, onEvent = () => {}, since } = options;
-  const workplace = openWorkplace(folder);
-  const { repository, graph, pipeline, prints } = workplace;
-  if (environment['DVC_STAGE'] && environment['DVC_ROOT'] === repository.root) {
+  let workplace = openWorkplace(folder);
+  const { root, scratchFolder } = workplace.repository;
+  if (environment['DVC_STAGE'] && environment['DVC_ROOT'] === root) {
     throw new UserError(
       'pipeline.nested',
       `repro: called by a stage of the same repository: ${environment['DVC_STAGE']}; it would wait for itself`,
     );
   }
-  const stages = selectStages(graph, pipeline.folder, options);
+  // Before anything is waited for: a name that is not known is said at once.
+  let stages = selectStages(workplace.graph, workplace.pipeline.folder, options);
+  if (dry) return rehearse(stages, options, workplace);
+  let hasWaited = false;
+  const lock = await takeReproLock(join(scratchFolder, 'runs'), {
+    dvcTmp: join(root, '.dvc', 'tmp'),
+    since,
+    signal,
+    onWait: (text) => {
+      hasWaited = true;
+      onEvent({ kind: 'note', text: `repro: ${text}` });
+    },
+  });
   try {
-    if (dry) return await rehearse(stages, options, workplace);
-    const lock = await takeReproLock(join(repository.scratchFolder, 'runs'), {
-      dvcTmp: join(repository.root, '.dvc', 'tmp'),
-      since,
-      signal,
-      onWait: (text) => onEvent({ kind: 'note', text: `repro: ${text}` }),
-    });
-    try {
-      await clearAbandoned(lock, workplace, onEvent);
-      if (!options.singleItem) await settleData(stages, workplace, (text) => onEvent({ kind: 'note', text }));
-      return await runAll(stages, { ...options, signal, onEvent }, { workplace, lock });
-    } finally {
-      lock.release();
+    if (hasWaited) {
+      workplace = openWorkplace(folder);
+      stages = selectStages(workplace.graph, workplace.pipeline.folder, options);
     }
+    await clearAbandoned(lock, workplace, onEvent);
+    if (!options.singleItem) await settleData(stages, workplace, (text) => onEvent({ kind: 'note', text }));
+    return await runAll(stages, { ...options, signal, onEvent }, { workplace, lock });
   } finally {
-    prints.save();
+    workplace.prints.save();
+    lock.release();
   }
 }
 
@@ -185,6 +191,7 @@ async function rehearse(
     reports.push(report);
     onEvent({ kind: 'end', position: i + 1, total: stages.length, ...report });
   }
+  workplace.prints.save();
   return { stages: reports, failed: [], isInterrupted: false };
 }
 
