@@ -104,13 +104,13 @@ export function openCache(repository: Repository, prints: Fingerprints): Cache {
     checkout,
     keep: async (place) => (await put(place, { shared: false })).fingerprint,
     store: async (place) => {
+      ignoreInGit(place, repository);
       const content = await put(place, { shared: shares });
       const { fingerprint } = content;
       const files = filesOf(content, place);
       const unlike = files.filter(({ path, md5 }) => needsLink(path, objects.pathOf(md5), repository.linkTypes));
       await sideBySide(unlike, ({ path, md5 }) => fill({ path, md5, isExecutable: fingerprint.isExecutable === true }));
       await prints.trust(new Map((shares ? files : unlike).map(({ path, md5 }) => [path, md5])));
-      ignoreInGit(place, repository);
       return fingerprint;
     },
     unprotect: (place) => unprotect(place, repository),
@@ -220,7 +220,8 @@ function unprotect(place: string, repository: Repository): void {
     copyFileSync(place, temporary, constants.COPYFILE_FICLONE);
     renameSync(temporary, place);
   }
-  chmodSync(place, mode);
+  // A change of mode that changes nothing would still make the file look changed.
+  if ((lstatSync(place).mode & 0o777) !== mode) chmodSync(place, mode);
 }
 
 /** The mode a new file gets here, which the user's umask decides. */

@@ -325,6 +325,37 @@ describe('outputs are kept out of git', () => {
     expect(['a', 'b', 'c'].map((folder) => existsSync(here.at(`${folder}/.gitignore`)))).toEqual([true, false, false]);
   });
 
+  test.each([2, 3, 4])('an output that git tracks is refused (index of version %i)', async (version) => {
+    const long = 'x'.repeat(200);
+    const here = withGit({
+      'a/b/one': '1',
+      'a/b/two': '2',
+      'a/c': '3',
+      'a/bb': '4',
+      [`a/${long}/${long}/é`]: '5',
+      [`a/${'x'.repeat(30)}`]: '6',
+    });
+    const git = (...words: string[]) => execFileSync('git', words, { cwd: here.at('.') });
+    git('update-index', '--index-version', String(version));
+    git('add', 'a/b/two', 'a/bb', 'a/x*');
+    // Only an index with such an entry is of version 3.
+    if (version === 3) git('add', '--intent-to-add', 'a/b/one');
+    for (const path of ['a/bb', 'a/b', 'a', `a/${long}/${long}`, `a/${'x'.repeat(30)}`]) {
+      await expect(here.cache.store(here.at(path))).rejects.toThrow(`output is in git: ${path}; \`git rm -r --cached`);
+    }
+    await here.cache.store(here.at('a/c'));
+  });
+
+  test('a worktree has an index of its own', async () => {
+    const here = withGit({ out: 'x' });
+    const git = (...words: string[]) => execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...words], { cwd: here.at('.') });
+    git('add', 'out');
+    git('commit', '-qm', 'out');
+    git('worktree', 'add', '-q', '../tree');
+    const tree = open(here.at('../tree'));
+    await expect(tree.cache.store(tree.at('out'))).rejects.toThrow('output is in git: out');
+  });
+
   test('not without git, not with core.no_scm, not for what is only kept', async () => {
     const [plain, quiet] = [place({ out: 'x' }), withGit({ out: 'x', '.dvc/config': '[core]\n    no_scm = true\n' })];
     const kept = withGit({ out: 'x' });
