@@ -102,7 +102,12 @@ async function restore(
   if (!entry) return undefined;
   for (const output of entry.outputs) if (!(await cache.has(output))) return undefined;
   run.onBegin(`restored from an earlier run: ${why}`);
-  for (const output of entry.outputs) await cache.checkout(output, placeOf(stage, output.path));
+  for (const output of entry.outputs) {
+    const place = placeOf(stage, output.path);
+    await cache.checkout(output, place);
+    // What git keeps is never a link into the cache.
+    if (stage.outputs.some(({ path, cache: isCached }) => path === output.path && !isCached)) cache.unprotect(place);
+  }
   writeLock(run.workplace.pipeline.folder, stage.name, { ...asked, outputs: entry.outputs });
   return { outcome: 'restored', reason: why };
 }

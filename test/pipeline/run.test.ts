@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -62,6 +62,19 @@ describe('repro', () => {
     write('c', 'spoilt');
     expect((await run()).told.slice(1)).toEqual(['b: restored: output b is missing', 'c: restored: output c changed']);
     expect(read('c')).toBe('1\nb\n');
+  });
+
+  test('with links into the cache, figures that git keeps are files of their own', async () => {
+    const stages = `\n  a: {cmd: cp data out; cp data figures.json, deps: [data], outs: [out], metrics: [figures.json: {cache: false}]}\n`;
+    const { run, write, at } = pipeline(stages, { data: '1' });
+    write('.dvc/config', '[core]\n    no_scm = True\n[cache]\n    type = hardlink\n');
+    for (const text of ['2', '1', '2']) {
+      write('data', text);
+      await run();
+      expect([statSync(at('out')).nlink > 1, statSync(at('figures.json')).nlink]).toEqual([true, 1]);
+      writeFileSync(at('figures.json'), readFileSync(at('figures.json')));
+    }
+    expect((await run()).told).toEqual(['a: up to date: up to date']);
   });
 
   test('a failed stage stops those that read from it, and nobody else', async () => {
