@@ -53,6 +53,8 @@ export { loadResident } from './models/resident.ts';
 export { scoreContinuations } from './models/score-text.ts';
 export type { StoredTensor } from './models/stored-tensor.ts';
 export type { Tokenizer } from './models/tokenizer.ts';
+export { type ReproEvent, type ReproOptions, type ReproReport, repro } from './pipeline/run.ts';
+export { type StageStatus, status, statusJson } from './pipeline/status.ts';
 export { loadRecords } from './records/patient.ts';
 export { attachRunFolder, openRunFolder, type RunFolder } from './records/run-folder.ts';
 export { createSummaries, pairPrompt } from './records/summary.ts';

@@ -16,7 +16,7 @@ export type FlowEdge = readonly [from: string, to: string];
 
 type Place = { readonly id: string; readonly layer: number; readonly width: number; readonly node?: FlowNode; order: number; x: number };
 
-const size = { font: 13, height: 34, layerGap: 40, nodeGap: 26, bendGap: 20, margin: 14 };
+const size = { font: 13, height: 34, layerGap: 40, nodeGap: 26, bendGap: 24, margin: 14 };
 
 /** Draws nodes as boxes and edges as lines between them. Nodes come with every node after those that lead to it. */
 export function flowSvg(nodes: readonly FlowNode[], edges: readonly FlowEdge[]): string {
@@ -30,9 +30,7 @@ export function flowSvg(nodes: readonly FlowNode[], edges: readonly FlowEdge[]):
   const width = Math.ceil(right - left + 2 * size.margin);
   const height = Math.ceil(layers.length * (size.height + size.layerGap) - size.layerGap + 2 * size.margin);
   const at = (place: Place) => ({ x: round(place.x - left + size.margin), y: size.margin + place.layer * (size.height + size.layerGap) });
-  const lines = chains.map(
-    (chain) => `<path d="${curve(chain.map((place, i) => passes(at(place), i === 0, i === chain.length - 1)))}" marker-end="url(#tip)"/>`,
-  );
+  const lines = chains.map((chain) => `<path d="${curve(passes(chain.map(at)))}" marker-end="url(#tip)"/>`);
   const boxes = all.flatMap((place) => {
     if (!place.node) return [];
     const { x, y } = at(place);
@@ -159,30 +157,38 @@ function spread(layer: readonly Place[], wish: (place: Place) => number): void {
   for (const { sum, weight, count } of pools) for (let k = 0; k < count; k++, i++) layer[i]!.x = sum / weight + offsets[i]!;
 }
 
-type Point = { readonly x: number; readonly y: number };
+type Point = { readonly x: number; readonly y: number; readonly isUpright: boolean };
 
-/** A smooth line through the points, upright where it leaves and where it arrives (cubic Hermite pieces, x over y). */
+/**
+ * Where an edge passes: the bottom of its first node, each layer between, the top of its last. A bend from which it goes far to a side is
+ * passed upright, from top to bottom, or the line would cut the corner of the box beside it.
+ */
+function passes(chain: readonly { readonly x: number; readonly y: number }[]): readonly Point[] {
+  return chain.flatMap(({ x, y }, i): Point[] => {
+    const [before, after] = [chain[i - 1], chain[i + 1]];
+    if (!before) return [{ x, y: y + size.height, isUpright: true }];
+    if (!after) return [{ x, y, isUpright: true }];
+    if (Math.max(Math.abs(before.x - x), Math.abs(after.x - x)) < 1.5 * size.layerGap) return [{ x, y: y + size.height / 2, isUpright: false }];
+    return [y, y + size.height].map((at) => ({ x, y: at, isUpright: true }));
+  });
+}
+
+/** A smooth line through the points (cubic Hermite pieces, x over y). */
 function curve(points: readonly Point[]): string {
   const slope = (i: number) => {
     const [before, after] = [points[i - 1], points[i + 1]];
-    return before && after ? (after.x - before.x) / (after.y - before.y) : 0;
+    return points[i]!.isUpright || !before || !after ? 0 : (after.x - before.x) / (after.y - before.y);
   };
-  const pieces = points.slice(1).map(({ x, y }, i) => {
+  const pieces = points.slice(1).map(({ x, y, isUpright }, i) => {
     const from = points[i]!;
     const third = (y - from.y) / 3;
     const [x1, x2] = [from.x + slope(i) * third, x - slope(i + 1) * third];
     // Upright ends reach further, or short edges would have a kink there.
-    const [y1, y2] = [from.y + (i === 0 ? 1.5 : 1) * third, y - (i === points.length - 2 ? 1.5 : 1) * third];
+    const [y1, y2] = [from.y + (from.isUpright ? 1.5 : 1) * third, y - (isUpright ? 1.5 : 1) * third];
     return `C${round(x1)} ${round(y1)} ${round(x2)} ${round(y2)} ${x} ${y}`;
   });
   return `M${points[0]!.x} ${points[0]!.y}${pieces.join('')}`;
 }
-
-/** Where an edge passes: the bottom of its first node, the middle of each layer between, the top of its last. */
-const passes = ({ x, y }: Point, isFirst: boolean, isLast: boolean): Point => ({
-  x,
-  y: y + (isFirst ? size.height : isLast ? 0 : size.height / 2),
-});
 
 const round = (value: number) => Math.round(value * 10) / 10;
 

@@ -50,9 +50,9 @@ export function commandOf({ commands, commandsAsList }: Stage): LockEntry['comma
 export function changesOf(stage: Stage, entry: LockEntry | undefined, present: Present): readonly Change[] {
   const changes: Change[] = [];
   if (!entry) changes.push({ kind: 'never run' });
-  else if (!isDeepStrictEqual(entry.command, commandOf(stage))) changes.push({ kind: 'command' });
   if (!stage.frozen) {
     if (isAlways(stage)) changes.push({ kind: 'always' });
+    changes.push(...parameterChanges(stage, entry, present));
     for (const path of stage.dependencies) {
       const state = stateOf(
         entry?.dependencies.find((one) => one.path === path),
@@ -60,8 +60,9 @@ export function changesOf(stage: Stage, entry: LockEntry | undefined, present: P
       );
       if (state) changes.push({ kind: 'dependency', path, state });
     }
-    changes.push(...parameterChanges(stage, entry, present));
   }
+  // After the parameters: where one stands in the command, it is the reason.
+  if (entry && !isDeepStrictEqual(entry.command, commandOf(stage))) changes.push({ kind: 'command' });
   for (const { path } of stage.outputs) {
     const state = stateOf(
       entry?.outputs.find((one) => one.path === path),
