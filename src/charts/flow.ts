@@ -168,7 +168,8 @@ function passes(chain: readonly { readonly x: number; readonly y: number }[]): r
     const [before, after] = [chain[i - 1], chain[i + 1]];
     if (!before) return [{ x, y: y + size.height, isUpright: true }];
     if (!after) return [{ x, y, isUpright: true }];
-    if (Math.max(Math.abs(before.x - x), Math.abs(after.x - x)) < 1.5 * size.layerGap) return [{ x, y: y + size.height / 2, isUpright: false }];
+    if (Math.max(Math.abs(before.x - x), Math.abs(after.x - x)) < 1.5 * size.layerGap)
+      return [{ x, y: y + size.height / 2, isUpright: false }];
     return [y, y + size.height].map((at) => ({ x, y: at, isUpright: true }));
   });
 }
