@@ -22,7 +22,7 @@ const rowOf = (folder: string) => (folder === 'pipeline' ? rows.length - 2 : row
 const borders: readonly { readonly what: string; readonly pattern: RegExp; readonly allowed: RegExp }[] = [
   { what: '@duckdb/node-api', pattern: /from '@duckdb\//, allowed: /^sql\/duckdb\.ts$/ },
   { what: 'onnxruntime', pattern: /from 'onnxruntime|import\('onnxruntime/, allowed: /^graph\/session\.ts$/ },
-  { what: 'worker threads', pattern: /from 'node:worker_threads'/, allowed: /^linkage\/worker(s)?\.ts$/ },
+  { what: 'worker threads', pattern: /from 'node:worker_threads'/, allowed: /^(linkage\/worker|sql\/parquet-worker)s?\.ts$/ },
   { what: 'vega and resvg', pattern: /from '(vega|vega-lite|@resvg\/resvg-js)'/, allowed: /^charts\/render\.ts$/ },
   { what: 'child processes', pattern: /from 'node:child_process'/, allowed: /^(cli\/|synth\/generate|pipeline\/shell\.ts)/ },
   {

@@ -190,7 +190,7 @@ export class Linker implements AsyncDisposable {
 
   /** Writes pairs as Parquet with Splink's column names. */
   async writePairs(candidates: Candidates, file: string, options?: WriteOptions): Promise<void> {
-    await writePairs(this.encoder, this.model, candidates, file, options);
+    await writePairs(this.encoder, this.model, candidates, file, { threads: this.pool.threads, ...options });
   }
 
   /** Writes each record's cluster (a number per record) as Parquet: `cluster_id`, the name of its first record, and what names the record. */

@@ -27,10 +27,14 @@ export type RecordColumn = {
 /** Rows of a row group: so many that a name's bytes are seldom written twice, so few that two groups in the making take 200 MB. */
 const groupRows = 500_000;
 
-/** Writes a table of so many rows. */
+/** Writes a table of so many rows, with so many threads, this one counted. */
 export async function writeRecordTable(
   encoder: Encoder,
-  { columns: planned, rowCount }: { readonly columns: readonly (ParquetColumn | RecordColumn)[]; readonly rowCount: number },
+  {
+    columns: planned,
+    rowCount,
+    threads = 1,
+  }: { readonly columns: readonly (ParquetColumn | RecordColumn)[]; readonly rowCount: number; readonly threads?: number | undefined },
   file: string,
 ): Promise<void> {
   const records = planned.filter((column) => column.kind === 'record');
@@ -40,7 +44,7 @@ export async function writeRecordTable(
     const read = known.get(column.of);
     return read ? [{ kind: 'coded', name: column.name, ...read, rows: column.records }] : [];
   });
-  if (columns.length === planned.length) return writeParquetColumns(file, { columns, rowCount, groupRows });
+  if (columns.length === planned.length) return writeParquetColumns(file, { columns, rowCount, groupRows }, { threads });
 
   const numbers = [...new Set(records.flatMap((column) => (known.has(column.of) ? [] : [column.records])))];
   const values = distinctNumbers(Int32Array.from({ length: encoder.recordCount }, (_, record) => record));
@@ -48,7 +52,7 @@ export async function writeRecordTable(
   const scratch = temporaryFolder();
   try {
     const flat = join(scratch.path, 'flat.parquet');
-    await writeParquetColumns(flat, { columns: [...columns, ...joined], rowCount, groupRows });
+    await writeParquetColumns(flat, { columns: [...columns, ...joined], rowCount, groupRows }, { threads });
     const select = planned.map((column) => {
       if (column.kind !== 'record' || known.has(column.of)) return `p.${quote(column.name)}`;
       return `r${numbers.indexOf(column.records)}.${quote(`of ${column.of}`)} as ${quote(column.name)}`;

@@ -24,6 +24,8 @@ export type PoolRun = {
 
 /** Worker threads at work; `stop` ends them at once and rejects what runs. */
 export type Pool = {
+  /** At work at once at most, the calling one counted. */
+  readonly threads: number;
   readonly run: (work: PoolRun) => Promise<KernelResult>;
   /** Ends idle workers; the next run starts new ones. */
   readonly rest: () => Promise<void>;
@@ -91,6 +93,7 @@ export function createPool({
     return Promise.all([...alive].map((worker) => worker.terminate()));
   };
   return {
+    threads,
     run: async (work) => {
       if (isStopped) throw new Error('linkage: closed');
       const { data, source, job, pairs } = work;

@@ -14,6 +14,8 @@ export type WriteOptions = {
   readonly idNames?: readonly [string, string];
   /** More columns, one number per pair. */
   readonly extra?: Readonly<Record<string, Float64Array>>;
+  /** Threads that lay out columns; 1 by default. */
+  readonly threads?: number | undefined;
 };
 
 /** Writes pairs sorted as given: weights, ids, then per comparison both values, gamma, frequencies and Bayes factors, then what is retained. */
@@ -25,7 +27,7 @@ export async function writePairs(
   options: WriteOptions = {},
 ): Promise<void> {
   const columns = await planColumns(encoder, settings, candidates, options);
-  await writeRecordTable(encoder, { columns, rowCount: candidates.count }, file);
+  await writeRecordTable(encoder, { columns, rowCount: candidates.count, threads: options.threads }, file);
 }
 
 /** The columns in the order of the file. */

@@ -42,7 +42,7 @@ export function distinctTexts(texts: readonly string[]): DistinctValues {
   return { bytes: Buffer.concat(parts), offsets };
 }
 
-/** One column of one row group before compression. */
+/** One column of one row group before compression; its bytes are the layouters' working space, to be used before the next column is laid out. */
 export type Chunk = { readonly nulls: number; readonly dictionary?: Page; readonly data: Page };
 export type Page = { readonly bytes: Uint8Array; readonly values: number };
 
@@ -54,7 +54,7 @@ export function layouters(columns: readonly ParquetColumn[], rows: number): LayO
   const scratch = makeScratch(rows);
   const numberings = new Map<DistinctValues, Numbering>();
   return columns.map((column) => {
-    if (column.kind === 'doubles') return doublesLayouter(column.numbers);
+    if (column.kind === 'doubles') return doublesLayouter(column.numbers, scratch);
     const { values } = column;
     const numbering = numberings.get(values) ?? { placeOf: new Uint32Array(values.offsets.length - 1), before: 0 };
     numberings.set(values, numbering);
@@ -62,11 +62,14 @@ export function layouters(columns: readonly ParquetColumn[], rows: number): LayO
   });
 }
 
-function doublesLayouter(numbers: Float64Array): LayOut {
+function doublesLayouter(numbers: Float64Array, { page }: Scratch): LayOut {
   return (from, until) => {
     const part = numbers.subarray(from, until);
-    const values = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    return { nulls: 0, data: { bytes: Buffer.concat([presenceLevels(part.length), values]), values: part.length } };
+    const levels = presenceLevels(part.length);
+    const bytes = page(levels.length + part.byteLength);
+    bytes.set(levels);
+    bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), levels.length);
+    return { nulls: 0, data: { bytes, values: part.length } };
   };
 }
 
@@ -95,16 +98,35 @@ function codedLayouter({ type, values, codes, rows }: Coded, scratch: Scratch, n
     const levels = presenceLevels(size, present < size ? found : undefined);
     const nulls = size - present;
     if (present === 0) return { nulls, data: { bytes: levels, values: size } };
-    const dictionary = { bytes: copyValues(values, occurring.subarray(0, count), type === 'VARCHAR'), values: count };
-    return { nulls, dictionary, data: { bytes: packPlaces(levels, places.subarray(0, present), count), values: size } };
+    const wanted = occurring.subarray(0, count);
+    const dictionary = { bytes: copyValues(values, wanted, type === 'VARCHAR', scratch.dictionary), values: count };
+    return { nulls, dictionary, data: { bytes: packPlaces(levels, places.subarray(0, present), count, scratch.page), values: size } };
   };
 }
 
 /** Room for one column of one row group at a time. */
-type Scratch = { readonly found: Int32Array; readonly places: Int32Array; readonly occurring: Int32Array };
+type Scratch = {
+  readonly found: Int32Array;
+  readonly places: Int32Array;
+  readonly occurring: Int32Array;
+  readonly page: Space;
+  readonly dictionary: Space;
+};
+
+/** So many bytes of the same memory at each call: new ones of megabytes would have to be cleared and collected each time. */
+type Space = (size: number) => Uint8Array;
+
+function space(): Space {
+  let bytes = new Uint8Array(0);
+  return (size) => {
+    if (bytes.length < size) bytes = new Uint8Array(size + (size >> 2));
+    return bytes.subarray(0, size);
+  };
+}
 
 function makeScratch(rows: number): Scratch {
-  return { found: new Int32Array(rows), places: new Int32Array(rows), occurring: new Int32Array(rows) };
+  const [found, places, occurring] = [new Int32Array(rows), new Int32Array(rows), new Int32Array(rows)];
+  return { found, places, occurring, page: space(), dictionary: space() };
 }
 
 /** Places of values in the dictionary at hand: value v has place placeOf[v] - before - 1, or none yet when that is negative. Nothing is cleared between two. */
@@ -123,10 +145,10 @@ function gather(codes: Coded['codes'], rows: Coded['rows']): (found: Int32Array,
 }
 
 /** Values one after another, texts with their lengths before them. */
-function copyValues({ bytes, offsets }: DistinctValues, wanted: Int32Array, withLengths: boolean): Uint8Array {
+function copyValues({ bytes, offsets }: DistinctValues, wanted: Int32Array, withLengths: boolean, room: Space): Uint8Array {
   let size = withLengths ? 4 * wanted.length : 0;
   for (const value of wanted) size += offsets[value + 1]! - offsets[value]!;
-  const copied = new Uint8Array(size);
+  const copied = room(size);
   // Four bytes at a time: views read and write them wherever they lie.
   const [of, to] = [viewOf(bytes), viewOf(copied)];
   let at = 0;
@@ -149,13 +171,13 @@ function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
 }
 
 /** After the levels, places below `count`, each in as few bits as the largest needs: the width, then one run of packed bits. */
-function packPlaces(levels: Uint8Array, places: Int32Array, count: number): Uint8Array {
+function packPlaces(levels: Uint8Array, places: Int32Array, count: number, room: Space): Uint8Array {
   const width = Math.max(1, 32 - Math.clz32(count - 1));
   const header = [width, ...runHeader(places.length, true)];
   const size = Math.ceil(places.length / 8) * width;
   const start = levels.length + header.length;
   // Bits are written in words, of which the last may reach beyond the end.
-  const bytes = new Uint8Array(start + size + 4);
+  const bytes = room(start + size + 4);
   bytes.set(levels);
   bytes.set(header, levels.length);
   const words = viewOf(bytes);
@@ -171,7 +193,11 @@ function packPlaces(levels: Uint8Array, places: Int32Array, count: number): Uint
     // What of the place did not fit.
     word = used === 0 ? 0 : place >>> (width - used);
   }
-  if (used > 0) words.setInt32(at, word, true);
+  if (used > 0) {
+    words.setInt32(at, word, true);
+    at += 4;
+  }
+  bytes.fill(0, at);
   return bytes.subarray(0, start + size);
 }
 

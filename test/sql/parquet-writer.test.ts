@@ -104,6 +104,23 @@ test('no rows at all still name the columns, and the same columns give the same 
   expect(readFileSync(again.file).equals(readFileSync(file))).toBe(true);
 });
 
+test('several threads write the same bytes as one, and the same group after group', async () => {
+  const rowCount = 420_000;
+  const of = Int32Array.from({ length: rowCount }, (_, row) => ((row * 7919) % 90_001) - 1);
+  const values = distinctTexts(Array.from({ length: 90_000 }, (_, value) => `value ${value}`));
+  const columns: readonly ParquetColumn[] = [
+    { kind: 'doubles', name: 'weight', numbers: Float64Array.from(of, (code) => code / 7) },
+    ...Array.from({ length: 9 }, (_, c) => ({ kind: 'coded', name: `c${c}`, type: 'VARCHAR', values, codes: of }) as const),
+  ];
+  const bytes = async (threads: number) => {
+    const file = join(folder, `${threads}-threads.parquet`);
+    await writeParquetColumns(file, { columns, rowCount, groupRows: 100_000 }, { threads });
+    return readFileSync(file);
+  };
+  const one = await bytes(1);
+  expect((await bytes(3)).equals(one)).toBe(true);
+});
+
 test('a place that cannot be written is the system’s fault, said by its code', async () => {
   await expect(writeParquetColumns(join(folder, 'no', 'where'), { columns: [], rowCount: 0, groupRows: 1 })).rejects.toMatchObject({
     code: 'ENOENT',
