@@ -36,14 +36,10 @@ export type BlockCount = Omit<RuleCount, 'largest'> & {
 
 /** Encodes a rule's expressions and lines the records up. */
 export async function buildBlocks(encoder: Encoder, rule: BlockingRule): Promise<Blocks> {
-  let groups: Int32Array | undefined;
-  let count = 0;
-  for (const expression of rule.on) {
-    const { codes, valueCount } = await encoder.codes(expression);
-    if (groups === undefined) [groups, count] = [codes, valueCount];
-    else ({ groups, count } = combine(groups, count, codes, valueCount));
-  }
-  const numbered = byFirstRecord(groups!, count);
+  const [first, ...others] = rule.on;
+  const { codes, valueCount } = await encoder.codes(first!);
+  let numbered = others.length === 0 ? byFirstRecord(codes, valueCount) : { groups: codes, count: valueCount };
+  for (const expression of others) numbered = combine(numbered.groups, (await encoder.codes(expression)).codes);
   return { kind: 'groups', name: ruleName(rule), groups: numbered.groups, ...lineUp(numbered.groups, numbered.count) };
 }
 
@@ -66,35 +62,49 @@ export function wholeBlock(recordCount: number): Blocks {
   return { kind: 'groups', name: 'all pairs', groups, ...lineUp(groups, 1) };
 }
 
-/** Numbers the pairs (group, code) that occur: group by group, a code gets the next number when the group first meets it. */
-function combine(
-  groups: Int32Array,
-  count: number,
-  codes: Int32Array,
-  valueCount: number,
-): { readonly groups: Int32Array; readonly count: number } {
-  const { order } = lineUp(groups, count);
-  const joint = shared(groups.length).fill(-1);
-  const metIn = new Int32Array(valueCount).fill(-1);
-  const numberOf = new Int32Array(valueCount);
+/**
+ * Numbers the pairs (group, code) that occur, in order of their first record: open addressing, a slot holds the first record of a pair. Reads records one
+ * after another, where a sort would read them here and there.
+ */
+function combine(groups: Int32Array, codes: Int32Array): { readonly groups: Int32Array; readonly count: number } {
+  const joint = shared(groups.length);
+  const size = 2 ** Math.ceil(Math.log2(1.5 * groups.length + 1));
+  const firsts = new Int32Array(size).fill(-1);
   let next = 0;
-  for (const record of order) {
+  for (let record = 0; record < groups.length; record++) {
     const group = groups[record]!;
     const code = codes[record]!;
-    if (code < 0) continue;
-    if (metIn[code] !== group) {
-      metIn[code] = group;
-      numberOf[code] = next++;
+    if (group < 0 || code < 0) {
+      joint[record] = -1;
+      continue;
     }
-    joint[record] = numberOf[code]!;
+    let slot = mixed(group, code) & (size - 1);
+    let first = firsts[slot]!;
+    while (first >= 0 && (groups[first] !== group || codes[first] !== code)) {
+      slot = (slot + 1) & (size - 1);
+      first = firsts[slot]!;
+    }
+    if (first < 0) firsts[slot] = record;
+    joint[record] = first < 0 ? next++ : joint[first]!;
   }
   return { groups: joint, count: next };
+}
+
+/** Two numbers spread over 32 bits. */
+function mixed(a: number, b: number): number {
+  const bits = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77);
+  const more = Math.imul(bits ^ (bits >>> 15), 0x2c1b3c6d);
+  return more ^ (more >>> 13);
 }
 
 /** Counting sort by group; records without a group are left out. */
 function lineUp(groups: Int32Array, count: number): { readonly order: Int32Array; readonly starts: Int32Array } {
   const starts = shared(count + 1);
-  for (const group of groups) if (group >= 0) starts[group + 1]! += 1;
+  // By number: loops over values of an array take longer.
+  for (let record = 0; record < groups.length; record++) {
+    const group = groups[record]!;
+    if (group >= 0) starts[group + 1]! += 1;
+  }
   for (let group = 0; group < count; group++) starts[group + 1]! += starts[group]!;
   const order = shared(starts[count]!);
   const next = starts.slice();
