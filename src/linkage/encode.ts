@@ -47,27 +47,14 @@ export class Encoder {
    * @throws UserError `linkage.ids`
    */
   static async open(db: Database, source: string, settings: Named, kept?: readonly string[]): Promise<Encoder> {
-    const id = quote(settings.uniqueId);
     const scope = recordName(settings.uniqueId, settings.linkType === 'dedupe_only' ? undefined : settings.source!);
-    const [counts] = await db.rows<{ all: number; present: number; different: number }>(
-      `select count(*) as "all", count(${id}) as present, count(distinct case when ${id} is not null then ${scope} end) as different from ${source}`,
-    );
-    const { all, present, different } = counts!;
-    if (present < all)
-      throw new UserError(
-        'linkage.ids',
-        `linkage: unique id missing in ${all - present} of ${all} rows: ${settings.uniqueId}; every record needs one`,
-      );
-    if (different < all)
-      throw new UserError(
-        'linkage.ids',
-        `linkage: unique id not unique: ${settings.uniqueId}: ${all - different} rows repeat another's; make it unique`,
-      );
+    const { all, isOrdered } = await refuseUnnamed(db, source, settings.uniqueId, scope);
     opened += 1;
     const table = `__linkage_${opened}`;
     // Rows lie in the order they were sorted in, so their place is their number.
     const columns = kept ? kept.map(quote).join(', ') : '*';
-    await db.run(`create or replace temp table ${table}_rows as select ${columns} from ${source} order by ${scope}`);
+    const order = isOrdered ? '' : `order by ${scope}`;
+    await db.run(`create or replace temp table ${table}_rows as select ${columns} from ${source} ${order}`);
     await db.run(`create or replace temp view ${table} as select *, rowid::integer as __row from ${table}_rows`);
     return new Encoder(db, table, all, settings);
   }
@@ -173,6 +160,38 @@ export function sqlFault(sql: string, cause: unknown): UserError {
   const ofText = lines.map((line) => line.match(/\b(Parser|Binder|Catalog) Error:.*/)?.[0]).find((line) => line !== undefined);
   const why = ofText ?? `${lines[0]!.split(':')[0]} while it was evaluated`;
   return new UserError('linkage.sql', `linkage: sql fails: ${oneLine(sql)}: ${oneLine(why)}; mend the expression`, { cause });
+}
+
+/**
+ * Counts the rows, and says whether they come in the order of their names already, as tables often do: then there is nothing to sort.
+ *
+ * @throws UserError `linkage.ids` for a name that is missing or there twice
+ */
+async function refuseUnnamed(
+  db: Database,
+  source: string,
+  uniqueId: string,
+  scope: string,
+): Promise<{ readonly all: number; readonly isOrdered: boolean }> {
+  const id = quote(uniqueId);
+  const [first] = await db.rows<{ all: number; present: number; rising: number }>(
+    `select count(*) as "all", count(id) as present, count(*) filter (name > before) as rising
+     from (select ${id} as id, ${scope} as name, lag(${scope}) over () as before from ${source})`,
+  );
+  const { all, present, rising } = first!;
+  if (present < all)
+    throw new UserError(
+      'linkage.ids',
+      `linkage: unique id missing in ${all - present} of ${all} rows: ${uniqueId}; every record needs one`,
+    );
+  if (rising === all - 1) return { all, isOrdered: true };
+  const different = await db.value<number>(`select count(distinct ${scope}) from ${source}`);
+  if (different < all)
+    throw new UserError(
+      'linkage.ids',
+      `linkage: unique id not unique: ${uniqueId}: ${all - different} rows repeat another's; make it unique`,
+    );
+  return { all, isOrdered: false };
 }
 
 /** How a record is named among all sources, as SQL; Splink's way where ids repeat from source to source. */
