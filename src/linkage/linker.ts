@@ -33,6 +33,9 @@ export type LinkerOptions = {
   readonly maxBlockPairs?: number;
 };
 
+/** So many records nearly always make enough pairs for several threads. */
+const recordsWorthWorkers = 200_000;
+
 /** Probabilistic linkage of one table (Fellegi and Sunter 1969). A resource: close it, or let `await using` do so. */
 export class Linker implements AsyncDisposable {
   private model: LinkageSettings;
@@ -46,7 +49,9 @@ export class Linker implements AsyncDisposable {
   private constructor(options: LinkerOptions, encoder: Encoder) {
     this.model = options.settings;
     this.encoder = encoder;
-    this.pool = createPool(options.threads ? { threads: options.threads } : {});
+    // While the database numbers values there is room for workers to start.
+    const isReady = encoder.recordCount >= recordsWorthWorkers;
+    this.pool = createPool({ isReady, ...(options.threads ? { threads: options.threads } : {}) });
     this.progress = options.progress ?? silent;
     this.maxBlockPairs = options.maxBlockPairs ?? 2e9;
   }

@@ -36,9 +36,12 @@ export type Pool = {
 export function createPool({
   threads = availableParallelism(),
   pairsWorthThreads = 300_000,
+  isReady = false,
 }: {
   readonly threads?: number;
   readonly pairsWorthThreads?: number;
+  /** Starts the workers now, not when the first run wants them. */
+  readonly isReady?: boolean;
 } = {}): Pool {
   const idle: Worker[] = [];
   const alive = new Set<Worker>();
@@ -50,6 +53,12 @@ export function createPool({
     worker.once('exit', () => alive.delete(worker));
     return worker;
   };
+  const ready = () => {
+    const worker = start();
+    worker.unref();
+    return worker;
+  };
+  if (isReady) idle.push(...Array.from({ length: threads - 1 }, ready));
   /** Workers stay between jobs: code that has run hot once stays fast. An idle one does not keep the process alive. */
   const inWorker = (work: Pick<PoolRun, 'data' | 'source' | 'job'>) =>
     new Promise<KernelResult>((done, failed) => {
