@@ -13,6 +13,8 @@ import { sweepPartial } from '../base/files.ts';
 import { settleData } from './data-files.ts';
 import { decide, reason } from './decide.ts';
 import { placeOf, type Selection, selectStages } from './graph.ts';
+import type { Fingerprint } from './lock-entry.ts';
+import { readLock } from './lock-file.ts';
 import { type ReproLock, type StageUnderWay, takeReproLock } from './repro-lock.ts';
 import { type Outcome, runStage, type StageEnd } from './run-stage.ts';
 import { type Environment, startOf, stopGroup } from './shell.ts';
@@ -206,7 +208,7 @@ async function clearAbandoned(lock: ReproLock, workplace: Workplace, onEvent: To
     onEvent({ kind: 'note', text: `repro: an earlier run was killed in ${stage}` });
     for (const { place, before } of persisted) {
       const now = (await prints.of(place)) ?? null;
-      if (isDeepStrictEqual(now, before)) continue;
+      if (isDeepStrictEqual(now, before) || (now && isLocked(now, { place, workplace }))) continue;
       if (now) {
         const aside = join(repository.scratchFolder, 'cut-off', stage, basename(place));
         putAside(place, aside);
@@ -224,6 +226,17 @@ function writtenFolders({ graph, pipeline, repository }: Workplace): ReadonlySet
     [...stage.dependencies, ...stage.outputs.map(({ path }) => path)].map((path) => placeOf(stage, path)),
   );
   return new Set([pipeline.folder, repository.scratchFolder, ...places.map((place) => dirname(place))]);
+}
+
+/** Whether dvc.lock names just this content: the stage was done when its run was killed, or DVC has done it since. */
+function isLocked(
+  { md5 }: Fingerprint,
+  { place, workplace: { graph, pipeline } }: { readonly place: string; readonly workplace: Workplace },
+): boolean {
+  const lock = readLock(pipeline.folder);
+  return graph.stages.some((stage) =>
+    lock.get(stage.name)?.outputs.some((output) => output.md5 === md5 && placeOf(stage, output.path) === place),
+  );
 }
 
 function putAside(place: string, aside: string): void {
