@@ -74,7 +74,7 @@ function interpolateText(text: string, scope: Scope): ParameterValue {
 /** The value an expression names: `a.b`, `a[0].c`. */
 function select(inner: string, scope: Scope): ParameterValue {
   if (!/^[^.[\]]+(?:\.[^.[\]]+|\[[^.[\]]+\])*$/.test(inner)) throw fault('malformed expression', `\${${inner}}`, scope);
-  const keys = inner.replaceAll('[', '.').replaceAll(']', '').split('.'); // biome-ignore format: one thought
+  const keys = inner.replaceAll('[', '.').replaceAll(']', '').split('.');
   let value: ParameterValue = scope.variables.values;
   for (const key of keys.map((one) => one.trim())) {
     const within: ParameterValue | undefined = isMapping(value) ? value.get(key) : elementOf(value, key);

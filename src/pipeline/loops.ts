@@ -3,7 +3,7 @@
 //   foreach: [us, uk]             stages name@us, name@uk         ${item} is the element
 //   foreach: {us: {lr: 1}, ...}   stages name@us, ...             ${key} is `us`, ${item.lr} is 1
 //   foreach: [{lr: 1}, {lr: 2}]   stages name@0, name@1           lists and maps in a list are counted
-//   matrix: {m: [a, b], n: [1, [2]]}   name@a-1, name@a-n1, ...    ${item.m}, ${item.n}; ${key} is `a-1`
+//   matrix: {m: [a, b], n: [1, [2]]}   name@a-1, name@a-n1, ...    ${item.m}, ${item.n}; ${key} is `a-1`; of a map, its keys
 //
 // Equal names fall together, the last one wins. Source of the rules: DVC, dvc/parsing/__init__.py.
 
@@ -43,8 +43,9 @@ export function matrixTurns(matrix: ValueMap, scope: Scope): ReadonlyMap<string,
     { names: [], item: new Map() },
   ];
   [...over].forEach(([axis, values], at) => {
-    if (!isList(values)) throw new UserError('pipeline.loop', `pipeline: a matrix wants lists: ${scope.where}.${String(axis)}`);
-    const elements = elementsOf(written[at]!, values as readonly ParameterValue[]);
+    const chosen = isMapping(values) ? [...values.keys()] : values;
+    if (!isList(chosen)) throw new UserError('pipeline.loop', `pipeline: a matrix wants lists: ${scope.where}.${String(axis)}`);
+    const elements = elementsOf(written[at]!, chosen);
     combinations = combinations.flatMap(({ names, item }) =>
       elements.map((element, index) => ({
         names: [...names, isCollection(element.value) ? `${String(axis)}${index}` : nameOf(element)],

@@ -4,8 +4,9 @@ import { isAbsolute, relative } from 'node:path';
 
 import { UserError } from '../base/errors.ts';
 import type { ParameterKey, ParameterValue } from './lock-entry.ts';
+import { pythonText } from './python-text.ts';
 import type { Output, OutputRole, Stage, TrackedParameters } from './stage.ts';
-import { isList, isMapping, type ValueMap } from './values.ts';
+import { isCollection, isList, isMapping, type ValueMap } from './values.ts';
 
 type Fields = Readonly<Partial<Record<string, ParameterValue>>>;
 
@@ -37,7 +38,7 @@ export function stageOf(fields: Fields, { name, workdir, root, file }: Place): S
     ),
     frozen: fields.frozen === true,
     alwaysChanged: fields.always_changed === true,
-    ...(typeof desc === 'string' ? { description: desc } : {}),
+    ...descriptionOf(desc),
   };
 }
 
@@ -46,6 +47,11 @@ const roles: Readonly<Record<'outs' | 'metrics' | 'plots', OutputRole>> = { outs
 function commandOf(value: ParameterValue | undefined, where: string): string {
   if (typeof value === 'string' && value.trim() !== '') return value;
   throw new UserError('pipeline.schema', `pipeline: a command expected: ${where}; write it as text`);
+}
+
+/** A template may have made it a number. */
+function descriptionOf(value: ParameterValue | undefined): { readonly description?: string } {
+  return value === undefined || value === null || isCollection(value) ? {} : { description: pythonText(value) };
 }
 
 type PathPlace = { readonly workdir: string; readonly root: string; readonly where: string };
@@ -95,13 +101,12 @@ function outputsOf(entries: readonly ParameterValue[], { role, ...place }: PathP
   }
   return [...flags].map(([path, given]) => {
     const plot = Object.fromEntries([...given].filter(([key]) => plotKeys.includes(key)));
-    const description = given.get('desc');
     return {
       path: pathOf(path, place),
       role,
       cache: given.get('cache') !== false,
       persist: given.get('persist') === true,
-      ...(typeof description === 'string' ? { description } : {}),
+      ...descriptionOf(given.get('desc')),
       ...(role === 'plot' ? { plot } : {}),
     };
   });

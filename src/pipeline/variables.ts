@@ -51,7 +51,13 @@ export function withLoopValues(variables: Variables, items: Readonly<Record<stri
 function addFile(variables: Variables, entry: string, { folder, shownFolder, where }: VariableSource): Variables {
   const colon = entry.indexOf(':');
   const name = colon < 0 ? entry : entry.slice(0, colon);
-  const keys = colon < 0 ? null : entry.slice(colon + 1).split(',').filter(Boolean); // biome-ignore format: one thought
+  const keys =
+    colon < 0
+      ? null
+      : entry
+          .slice(colon + 1)
+          .split(',')
+          .filter(Boolean);
   const wanted = keys && keys.length > 0 ? keys : null;
   const shown = normalize(join(shownFolder, name));
   const path = normalize(join(folder, name));

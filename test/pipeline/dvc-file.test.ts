@@ -78,6 +78,11 @@ describe('dvc.yaml', () => {
     expect(lineOf(() => readPipeline(join(root, 'dvc.yaml'))).replaceAll(`${root}/`, '')).toBe(line);
   });
 
+  test('a description that a template made a number is text', () => {
+    const root = project({ 'dvc.yaml': stage(`desc: "\${n}"`), 'params.yaml': 'n: 1.0' });
+    expect(readPipeline(join(root, 'dvc.yaml')).stages[0]?.description).toBe('1.0');
+  });
+
   test('a missing dvc.yaml and a missing parameter say what to do', () => {
     expect(lineOf(() => readPipeline('gone/dvc.yaml'))).toBe('pipeline: not found: gone/dvc.yaml; name a folder that holds a dvc.yaml');
     const root = project({ 'dvc.yaml': stage('params: [train.lrr]'), 'params.yaml': 'train: {lr: 1}' });
