@@ -46,7 +46,7 @@ export class Dvc implements Disposable {
   }
 
   async repro(folder: string, words: readonly string[]): Promise<Report> {
-    const { exit, stdout, stderr } = await this.run(folder, 'repro', ...words);
+    const { exit, stdout, stderr } = await this.run(folder, 'repro', '--keep-going', ...words);
     const said = (pattern: RegExp) => [...`${stdout}\n${stderr}`.matchAll(pattern)].map((match) => match[1]!).sort();
     return {
       ok: exit === 0,

@@ -108,7 +108,10 @@ async function restore(
     // What git keeps is never a link into the cache.
     if (stage.outputs.some(({ path, cache: isCached }) => path === output.path && !isCached)) cache.unprotect(place);
   }
-  writeLock(run.workplace.pipeline.folder, stage.name, { ...asked, outputs: entry.outputs });
+  const again = { ...asked, outputs: entry.outputs };
+  writeLock(run.workplace.pipeline.folder, stage.name, again);
+  // It may have come from dvc.lock alone.
+  await remember(stage, again, run.workplace);
   return { outcome: 'restored', reason: why };
 }
 
@@ -142,8 +145,10 @@ async function settleFrozen(
     await cache.checkout(locked, placeOf(stage, path));
   }
   const outputs = await storeOutputs(stage, run);
-  const asked = seen.entry ?? askedFor(stage, await compareStage(run.workplace, { ...stage, frozen: false }));
-  writeLock(pipeline.folder, stage.name, { ...asked, command: commandOf(stage), outputs });
+  // As DVC: what is recorded are the dependencies of now, though nobody looked at whether they changed.
+  const entry = { ...askedFor(stage, await compareStage(run.workplace, { ...stage, frozen: false })), outputs };
+  writeLock(pipeline.folder, stage.name, entry);
+  await remember(stage, entry, run.workplace);
   return { outcome: 'stored', reason: why };
 }
 

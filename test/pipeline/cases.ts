@@ -17,9 +17,10 @@ const pipelineCase = z.strictObject({
   /** Plain sh that makes what text files cannot: links, bits, folders. */
   setup: z.string().default('true'),
   steps: z.array(step).default([]),
+  /** What we do otherwise than DVC in the last step, and shall. */
+  differs: z.string().optional(),
 });
 
-export type Step = z.infer<typeof step>;
 export type PipelineCase = z.infer<typeof pipelineCase> & { readonly name: string; readonly group: string };
 
 const home = join(import.meta.dirname, 'cases');
