@@ -5,6 +5,7 @@
 import { openAsBlob } from 'node:fs';
 
 import { UserError } from '../base/errors.ts';
+import { retrySeconds } from '../base/retry-after.ts';
 
 export type HubOptions = {
   /** `https://huggingface.co`, or a server that speaks the same. */
@@ -167,7 +168,7 @@ function patientFetch({ log, wait }: { readonly log: (line: string) => void; rea
         return undefined;
       });
       if (response && !busy.includes(response.status)) return response;
-      const seconds = retrySeconds(response?.headers.get('retry-after') ?? null) ?? 2 ** (attempt - 1) / 2;
+      const seconds = retrySeconds(response?.headers.get('retry-after') ?? null, Date.now()) ?? 2 ** (attempt - 1) / 2;
       if (response && (attempt === tries || seconds > longestWaitSeconds)) {
         const later = seconds > longestWaitSeconds ? `it asks for ${Math.ceil(seconds)} s of patience; ` : '';
         throw new UserError('hub.busy', `hub: ${host} is busy (${response.status}); ${later}run again later: what was fetched is kept`);
@@ -177,15 +178,6 @@ function patientFetch({ log, wait }: { readonly log: (line: string) => void; rea
       await wait(1000 * seconds);
     }
   };
-}
-
-/** Retry-After: seconds, or a date. */
-function retrySeconds(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const seconds = Number(header);
-  if (Number.isFinite(seconds)) return Math.max(0, seconds);
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000);
 }
 
 const unreachable = (host: string, cause: unknown) =>

@@ -11,6 +11,7 @@ import { loadResident } from '../../models/resident.ts';
 import { storageOf } from '../../models/storage.ts';
 import { checkpointName, readParameters, refuseUsed } from '../../training/checkpoint.ts';
 import { fineTune } from '../../training/fine-tune.ts';
+import { type Follower, type FollowOptions, followRun } from '../../training/mlflow-follow.ts';
 import { openRunLog } from '../../training/run-log.ts';
 import { lossCurveOf, readRun } from '../../training/tracking.ts';
 import { type TrainResult, train } from '../../training/trainer.ts';
@@ -27,6 +28,8 @@ export type TrainModelOptions = PrepareOptions & {
   readonly runName?: string;
   /** What else is to be known of the run. */
   readonly tags?: Readonly<Record<string, string>>;
+  /** A server that is told of the run as it goes. */
+  readonly follow?: FollowOptions;
   readonly threads?: number;
   readonly progress: Progress;
   readonly clock: () => number;
@@ -61,6 +64,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
   const prepared = await prepare(options);
   options.onPlan?.(prepared);
   const { folder, labels, batches, validation, memory, identity } = prepared;
+  let follower: Follower | undefined;
   try {
     const resident = await loadResident(folder, { storage: storageOf(prepared.storage), progress });
     const adapter = newAdapter(resident, { settings: prepared.adapter, seed: settings.seed, ...(labels && { labels: labels.length }) });
@@ -76,6 +80,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     const log = openRunLog(runFolder, { name: runName, experiment, clock, resume });
     await log.params(paramsOf(options, prepared));
     await log.tags(tagsOf(options, prepared));
+    if (options.follow) follower = followRun(runFolder, options.follow);
     const result = await train({
       ...{ trainable, batches, settings, progress, clock, sinks: [log] },
       ...(validation && { evaluate: async () => (await measure(trainable, validation, labels)).metrics }),
@@ -122,9 +127,13 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     await model.close();
     return report;
   } finally {
+    await follower?.stop(lastPushMs);
     await folder.close();
   }
 }
+
+/** How long a finished run may take to tell a server the rest. */
+const lastPushMs = 30_000;
 
 const dataName = ({ data }: TrainModelOptions): string => (typeof data === 'string' ? data : data.name);
 

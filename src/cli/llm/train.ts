@@ -8,6 +8,7 @@ import { memoryParts } from '../../training/memory-plan.ts';
 import { readTrainingYaml, settingNames, settingsFromFlags, trainingSettings } from '../../training/training-settings.ts';
 import { gitCommit } from '../git-commit.ts';
 import { finishOnInterrupt } from '../interrupt.ts';
+import { followOptions } from '../mlflow-access.ts';
 import { numberOption, threadsOption, threadsSchema, type VerbOption, verb } from '../verb.ts';
 import { version } from '../version.ts';
 
@@ -93,12 +94,14 @@ export function trainCommand(): Command {
         return { text: tellPlan(prepared), json: planJson(prepared) };
       }
       const commit = gitCommit();
+      const follow = followOptions(log);
       const report = await trainModel({
         ...{ ...options, out, progress, clock: Date.now, signal: finishOnInterrupt('finishing the step at hand and saving it') },
         ...(resume && { resume }),
         ...(threads && { threads }),
         experiment: experiment ?? (process.env['MLFLOW_EXPERIMENT_NAME'] || 'Default'),
         ...(runName && { runName }),
+        ...(follow && { follow }),
         tags: { 'clinfuse.version': version, ...(commit && { 'git.commit': commit }) },
         onPlan: (prepared) => log(tellPlan(prepared)),
       });

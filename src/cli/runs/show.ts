@@ -3,6 +3,8 @@ import { z } from 'zod';
 
 import { UserError } from '../../base/errors.ts';
 import { bytesText, duration, shortened } from '../../base/text.ts';
+import { runAddress } from '../../training/mlflow-follow.ts';
+import { readPushed } from '../../training/mlflow-push.ts';
 import { figuresOf } from '../../training/run-figures.ts';
 import type { RunRecord } from '../../training/tracking.ts';
 import { textTable } from '../table.ts';
@@ -22,7 +24,7 @@ export function showCommand(): Command {
       const [run, more] = runsNamed('show', words, store);
       if (more) throw new UserError('cli.option', 'show: more than one run; see clinfuse runs compare --help');
       const { metrics, ...rest } = run!;
-      return { text: tell(run!), json: { ...rest, figures: figuresOf(metrics) } };
+      return { text: tell(run!), json: { ...rest, figures: figuresOf(metrics), pushed: readPushed(run!.folder) } };
     },
   });
 }
@@ -48,6 +50,9 @@ function tell(run: RunRecord): string {
     `${run.name} (${run.id.slice(0, 8)}), experiment ${run.experiment}: ${run.status}`,
     `Began ${new Date(run.created).toISOString().slice(0, 19).replace('T', ' ')} UTC, took ${duration(run.durationMs / 1000)}, ${steps ?? 'no'} steps`,
     `Log: ${run.folder}`,
+    ...Object.entries(readPushed(run.folder)).map(
+      ([address, place]) => `MLflow: ${runAddress(address, place)} (${place.events} of ${run.events} lines)`,
+    ),
     ...(Object.keys(run.params).length > 0 ? ['', 'Settings', ...pairs(run.params)] : []),
     ...(Object.keys(run.tags).length > 0 ? ['', 'Tags', ...pairs(run.tags)] : []),
     ...(Object.keys(last).length > 0 ? ['', table] : []),
