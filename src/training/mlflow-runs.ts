@@ -57,8 +57,10 @@ export async function experimentId(client: MlflowClient, name: string, signal?: 
     if (!isCode(cause, 'mlflow.not-found')) throw cause;
   }
   try {
+    // Else its pages open as those of a chat application.
+    const tags = [{ key: 'mlflow.experimentKind', value: 'custom_model_development' }];
     const made = z.object({ experiment_id: z.string() });
-    return (await client.call({ method: 'POST', path: 'experiments/create', body: { name }, schema: made, signal }))!.experiment_id;
+    return (await client.call({ method: 'POST', path: 'experiments/create', body: { name, tags }, schema: made, signal }))!.experiment_id;
   } catch (cause) {
     // Made by another in the meantime, or by an attempt whose answer was lost.
     if (isCode(cause, 'mlflow.exists')) return byName();
