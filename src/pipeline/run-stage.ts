@@ -13,14 +13,16 @@
 import { existsSync, rmSync } from 'node:fs';
 
 import { UserError } from '../base/errors.ts';
+import { explainWriteFault } from '../base/files.ts';
 import { commandOf, decide, isAlways, reason } from './decide.ts';
 import { placeOf } from './graph.ts';
 import type { LockEntry, LockedPath } from './lock-entry.ts';
 import { writeLock } from './lock-file.ts';
 import { currentParameters } from './parameters.ts';
 import type { StageUnderWay } from './repro-lock.ts';
-import { type Environment, type ProcessGroup, runCommand } from './shell.ts';
+import type { Environment, ProcessGroup } from './shell.ts';
 import type { Stage } from './stage.ts';
+import { lastLines, runCommands } from './stage-commands.ts';
 import { compareStage, type Seen, type Workplace } from './workplace.ts';
 
 /** How a stage ended. `restored`: its outputs came out of the cache; `stored`: they were right, and only put there. */
@@ -164,38 +166,44 @@ async function execute(
   const record = () => run.record({ stage: stage.name, groups, persisted });
   record();
   try {
-    for (const { path, persist } of stage.outputs) {
-      if (!persist) rmSync(placeOf(stage, path), { recursive: true, force: true });
-    }
+    removeOutputs(stage);
     const tail = lastLines();
-    for (const command of commandLines(stage)) {
-      const { code, signal: by } = await runCommand(command, {
-        folder: stage.workdir,
-        environment: { ...run.environment, DVC_ROOT: workplace.repository.root, DVC_STAGE: stage.name },
-        onStart: (group) => {
-          groups.push(group);
-          record();
-        },
-        onOutput: (text) => {
-          tail.add(text);
-          run.onOutput(text);
-        },
-        signal,
-      });
-      if (signal.aborted) return { outcome: 'stopped', reason: why };
-      if (code !== 0) {
-        const fault = by ? `ended by ${by}` : `exit code ${code}`;
-        return { outcome: 'failed', reason: why, fault: `${fault}: ${command}`, lastLines: tail.lines() };
-      }
-    }
-    const missing = stage.outputs.find(({ path }) => !existsSync(placeOf(stage, path)));
-    if (missing) return { outcome: 'failed', reason: why, fault: `output not made: ${missing.path}`, lastLines: tail.lines() };
+    const onStart = (group: ProcessGroup) => {
+      groups.push(group);
+      record();
+    };
+    const onOutput = (text: string) => {
+      tail.add(text);
+      run.onOutput(text);
+    };
+    const fault =
+      (await runCommands(stage, { root: workplace.repository.root, environment: run.environment, signal, onStart, onOutput })) ??
+      missingOutput(stage);
+    if (signal.aborted) return { outcome: 'stopped', reason: why };
+    if (fault !== undefined) return { outcome: 'failed', reason: why, fault, lastLines: tail.lines() };
     const entry = { ...asked, outputs: await storeOutputs(stage, run) };
     writeLock(pipeline.folder, stage.name, entry);
     await remember(stage, entry, workplace);
     return { outcome: 'ran', reason: why };
   } finally {
     run.record(undefined);
+  }
+}
+
+function missingOutput(stage: Stage): string | undefined {
+  const missing = stage.outputs.find(({ path }) => !existsSync(placeOf(stage, path)));
+  return missing && `output not made: ${missing.path}`;
+}
+
+function removeOutputs(stage: Stage): void {
+  for (const { path, persist } of stage.outputs) {
+    if (persist) continue;
+    const place = placeOf(stage, path);
+    try {
+      rmSync(place, { recursive: true, force: true });
+    } catch (cause) {
+      throw explainWriteFault(cause, place);
+    }
   }
 }
 
@@ -222,25 +230,4 @@ async function storeOutputs(stage: Stage, { workplace: { cache, prints } }: Stag
     outputs.push({ path, ...print! });
   }
   return outputs;
-}
-
-/** A text of several lines is several commands, as for DVC; an item of a list is one. */
-function commandLines({ commands, commandsAsList }: Stage): readonly string[] {
-  return commandsAsList ? commands : commands.flatMap((text) => text.split(/\r\n|\r|\n/)).filter((line) => line.trim() !== '');
-}
-
-const keptLines = 20;
-
-function lastLines() {
-  let text = '';
-  return {
-    add: (more: string) => {
-      text = (text + more).slice(-20_000);
-    },
-    lines: () =>
-      text
-        .split(/[\r\n]+/)
-        .filter((line) => line.trim() !== '')
-        .slice(-keptLines),
-  };
 }

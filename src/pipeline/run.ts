@@ -4,20 +4,16 @@
 // persistent outputs get back the content they had before. Then every stage is looked at when all before it are done, since only then is
 // known what it reads. A failed stage stops those that read from it, directly or through others, and nobody else.
 
-import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
+import { join } from 'node:path';
 
 import { UserError } from '../base/errors.ts';
-import { sweepPartial } from '../base/files.ts';
+import { clearAbandoned } from './abandoned.ts';
 import { settleData } from './data-files.ts';
 import { decide, reason } from './decide.ts';
-import { placeOf, type Selection, selectStages } from './graph.ts';
-import type { Fingerprint } from './lock-entry.ts';
-import { readLock } from './lock-file.ts';
+import { type Selection, selectStages } from './graph.ts';
 import { type ReproLock, type StageUnderWay, takeReproLock } from './repro-lock.ts';
 import { type Outcome, runStage, type StageEnd } from './run-stage.ts';
-import { type Environment, startOf, stopGroup } from './shell.ts';
+import type { Environment } from './shell.ts';
 import type { Stage } from './stage.ts';
 import { compareStage, openWorkplace, type Workplace } from './workplace.ts';
 
@@ -88,8 +84,9 @@ export async function repro(options: ReproOptions): Promise<ReproReport> {
       workplace = openWorkplace(folder);
       stages = selectStages(workplace.graph, workplace.pipeline.folder, options);
     }
-    await clearAbandoned(lock, workplace, onEvent);
-    if (!options.singleItem) await settleData(stages, workplace, (text) => onEvent({ kind: 'note', text }));
+    const onNote = (text: string) => onEvent({ kind: 'note', text });
+    await clearAbandoned(lock, workplace, onNote);
+    if (!options.singleItem) await settleData(stages, workplace, onNote);
     return await runAll(stages, { ...options, signal, onEvent }, { workplace, lock });
   } finally {
     workplace.prints.save();
@@ -195,58 +192,4 @@ async function rehearse(
   }
   workplace.prints.save();
   return { stages: reports, failed: [], isInterrupted: false };
-}
-
-/** Ends what a killed run left behind: its processes first, then the traces of its unfinished stages in what is kept between runs. */
-async function clearAbandoned(lock: ReproLock, workplace: Workplace, onEvent: Told['onEvent']): Promise<void> {
-  if (lock.abandoned.length === 0) return;
-  const { cache, prints, repository } = workplace;
-  const underWay = lock.abandoned.flat();
-  for (const { groups } of underWay) for (const group of groups) await stopGroup(group);
-  for (const folder of writtenFolders(workplace)) sweepPartial(folder, (pid) => startOf(pid) !== undefined);
-  for (const { stage, persisted } of underWay) {
-    onEvent({ kind: 'note', text: `repro: an earlier run was killed in ${stage}` });
-    for (const { place, before } of persisted) {
-      const now = (await prints.of(place)) ?? null;
-      if (isDeepStrictEqual(now, before) || (now && isLocked(now, { place, workplace }))) continue;
-      if (now) {
-        const aside = join(repository.scratchFolder, 'cut-off', stage, basename(place));
-        putAside(place, aside);
-        onEvent({ kind: 'note', text: `repro: ${stage}: what it had made of ${basename(place)} is kept in ${aside}` });
-      }
-      if (before) await cache.checkout(before, place);
-    }
-  }
-  lock.forgetAbandoned();
-}
-
-/** Folders in which this program, or a stage that is one of its verbs, may have left something half-written. */
-function writtenFolders({ graph, pipeline, repository }: Workplace): ReadonlySet<string> {
-  const places = graph.stages.flatMap((stage) =>
-    [...stage.dependencies, ...stage.outputs.map(({ path }) => path)].map((path) => placeOf(stage, path)),
-  );
-  return new Set([pipeline.folder, repository.scratchFolder, ...places.map((place) => dirname(place))]);
-}
-
-/** Whether dvc.lock names just this content: the stage was done when its run was killed, or DVC has done it since. */
-function isLocked(
-  { md5 }: Fingerprint,
-  { place, workplace: { graph, pipeline } }: { readonly place: string; readonly workplace: Workplace },
-): boolean {
-  const lock = readLock(pipeline.folder);
-  return graph.stages.some((stage) =>
-    lock.get(stage.name)?.outputs.some((output) => output.md5 === md5 && placeOf(stage, output.path) === place),
-  );
-}
-
-function putAside(place: string, aside: string): void {
-  rmSync(aside, { recursive: true, force: true });
-  mkdirSync(dirname(aside), { recursive: true });
-  try {
-    renameSync(place, aside);
-  } catch {
-    // The scratch folder may lie on another disk.
-    cpSync(place, aside, { recursive: true });
-    rmSync(place, { recursive: true, force: true });
-  }
 }

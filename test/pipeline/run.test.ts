@@ -99,6 +99,7 @@ describe('repro', () => {
     ['a dependency that is not there', '  a: {cmd: touch a, deps: [gone], outs: [a]}', /dependency missing: gone of stage a/],
     ['an output that was not made', '  a: {cmd: echo no, outs: [a]}', /^output not made: a$/],
     ['a parameter that is not there', '  a: {cmd: touch a, params: [gone], outs: [a]}', /gone/],
+    ['a folder to run in that is not there', '  a: {cmd: touch a, wdir: gone, outs: [a]}', /^wdir not found: .*gone$/],
     ['a command that a signal ended', '  a: {cmd: kill -9 $$, outs: [a]}', /^ended by SIGKILL: kill/],
   ])('%s fails the stage', async (_, stages, says) => {
     const { run } = pipeline(stages, { 'params.yaml': 'p: 1\n' });
@@ -243,6 +244,17 @@ describe('repro', () => {
     expect(read('kept')).toBe('1\n2\n');
     expect(read('.dvc/tmp/clinfuse/cut-off/a/kept')).toBe('1\nhalf');
     expect(existsSync(at('.dvc/tmp/clinfuse/runs/dead.json'))).toBe(false);
+  });
+
+  test('a stage that was done when its run was killed is left as it is', async () => {
+    const { run, read, at, write } = pipeline('  a: {cmd: cat data >> kept, deps: [data], outs: [kept: {persist: true}]}\n', {
+      data: '1\n',
+    });
+    await run();
+    const underWay = [{ stage: 'a', groups: [], persisted: [{ place: at('kept'), before: null }] }];
+    write('.dvc/tmp/clinfuse/runs/dead.json', JSON.stringify({ pid: 2 ** 22 + 1, started: '', host: hostname(), since: '', underWay }));
+    expect((await run()).told).toEqual(['a: up to date: up to date']);
+    expect(read('kept')).toBe('1\n');
   });
 
   test('a stage cannot call repro in its own repository', async () => {
