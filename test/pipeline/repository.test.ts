@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { temporaryFolder } from '../../src/base/files.ts';
+import { dvcIgnores } from '../../src/pipeline/ignores.ts';
 import { openRepository } from '../../src/pipeline/repository.ts';
 
 const scratch = temporaryFolder();
@@ -106,6 +107,19 @@ describe('.dvcignore', () => {
     ['../b.tmp', false],
   ])('%s: %s', (path, ignored) => {
     expect(ignores.has(join(root, path), 'file')).toBe(ignored);
+  });
+
+  type Case = {
+    readonly files: Readonly<Record<string, string>>;
+    readonly files_and_folders: Readonly<Record<string, [boolean, boolean]>>;
+  };
+  const cases = JSON.parse(readFileSync(join(import.meta.dirname, '../oracle/pipeline/cache/ignores.json'), 'utf8')) as readonly Case[];
+
+  test.each(cases)('is read as DVC reads it: $files', ({ files, files_and_folders: expected }) => {
+    const root = folderWith(files);
+    const rules = dvcIgnores(root);
+    const found = Object.keys(expected).map((path) => [path, [rules.has(join(root, path), 'file'), rules.has(join(root, path), 'folder')]]);
+    expect(Object.fromEntries(found)).toEqual(expected);
   });
 
   test('a pattern for folders takes folders alone', () => {
