@@ -37,9 +37,9 @@ export function seriesChart(
       return { field: axis, title: label, type: 'nominal', sort: null, axis: { labelLimit: 120 } };
     }
     // Steps and epochs are counted: no tick between two of them.
-    const ticks =
-      axis === 'x' ? { tickCount: 8, ...(written.every(Number.isInteger) ? { tickMinStep: 1, format: 'd' } : {}) } : { tickCount: 6 };
-    const scale = { zero: false, nice: axis === 'y', ...(points ? { padding: 10 } : {}) };
+    const isCounted = axis === 'x' && written.every(Number.isInteger);
+    const ticks = axis === 'x' ? { tickCount: 8, ...(isCounted ? { tickMinStep: 1, format: 'd' } : {}) } : { tickCount: 6 };
+    const scale = { zero: false, nice: !isCounted, ...(points ? { padding: 10 } : {}) };
     return { field: axis, title: label, type: 'quantitative', scale, axis: ticks };
   };
   const names = series.map(({ name }) => name);
@@ -56,7 +56,7 @@ export function seriesChart(
   const encoding = { x: axisOf('x', xLabel), y: axisOf('y', yLabel), color: byName(colours) };
   const most = Math.max(0, ...series.map((one) => one.points.length));
   const line = {
-    mark: { type: 'line', clip: true },
+    mark: { type: 'line' },
     encoding: { ...encoding, strokeDash: byName(dashes), order: { field: 'order', type: 'quantitative' } },
   };
   const dots = { mark: { type: 'point', size: 34 }, encoding };

@@ -29,7 +29,7 @@ const schema = z.strictObject({
 export function inferCommand(): Command {
   return verb({
     name: 'infer',
-    summary: 'asks a language model about each pair: gray zone, any file with texts, or a data set’s split',
+    summary: 'asks a language model about each pair: gray zone, a file with texts, or a split',
     example:
       'clinfuse er llm infer --input output/resolved/gray_zone_pairs.parquet --model text-only-base --adapter run/adapter --out predictions.parquet',
     options: [
