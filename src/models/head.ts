@@ -1,21 +1,28 @@
 // What follows the last layer: the final norm, then either a score for every word of the vocabulary or one for every class.
 //
-// Loss of a row: log sum exp(z) - z[target]. Its gradient, softmax(z) - target, comes from the same table of rules as everything else.
+// Loss of a row: log sum exp(z) - z[target]; its gradient on z: softmax(z) - target.
 
-import { add, detach, exp, gemm, input, log, mul, reduceMax, reduceSum, rmsNorm, scalar, sub } from '../graph/node.ts';
+import { backward } from '../graph/backward.ts';
+import {
+  add,
+  concat,
+  detach,
+  exp,
+  gemm,
+  input,
+  log,
+  mul,
+  reduceMax,
+  reduceSum,
+  rmsNorm,
+  scalar,
+  slice,
+  softmax,
+  sub,
+} from '../graph/node.ts';
 import type { Value } from '../graph/value.ts';
 import type { ModelConfig } from './config.ts';
 import { type WeightForm, weight } from './weight.ts';
-
-export type HeadGraph = {
-  /** Rows of the last layer's output, [rows, hidden]. */
-  readonly hidden: Value;
-  readonly logits: Value;
-  /** Loss of each row before weighting, [rows, 1]. */
-  readonly losses: Value;
-  /** What is trained and what multiplies its loss: sum(losses * weights) is what is differentiated. */
-  readonly total: Value;
-};
 
 const rows = 'rows';
 
@@ -29,35 +36,97 @@ function finalNorm({ hiddenSize, normEpsilon }: ModelConfig): { readonly hidden:
 export const logitsHead = (config: ModelConfig, form: WeightForm): Value =>
   weight('lm_head', form, [config.vocabSize, config.hiddenSize]).times(finalNorm(config).normed);
 
+export type CausalGraph = {
+  /** Rows of the last layer's output, [rows, hidden]. */
+  readonly hidden: Value;
+  /** Loss of each row before weighting, [rows, 1]. */
+  readonly losses: Value;
+  /** The gradient of sum(losses * weights) on `hidden`. */
+  readonly gradient: Value;
+};
+
+export type CausalOptions = {
+  /** The vocabulary from its first row to its last. */
+  readonly parts: readonly { readonly form: WeightForm; readonly size: number }[];
+  readonly labelSmoothing?: number;
+  readonly mix?: (shares: Value, part: VocabularyPart) => Value;
+};
+
+export type VocabularyPart = {
+  readonly name: string;
+  /** [size, hidden] */
+  readonly dense: Value;
+  /** Of each row's shares, [rows, 1]. */
+  readonly largest: Value;
+};
+
 /**
- * Next-token prediction. Inputs beside the weights: `chosen` [rows, hidden], the vocabulary's rows of the targets, and `weights` [rows, 1].
+ * Next-token prediction. Inputs beside the vocabulary's parts and the norm: `chosen` [rows, hidden], the vocabulary's rows of the targets,
+ * and `weights` [rows, 1]. The vocabulary comes in parts (`lm_head.0`, ...), so that scores never leave the processor's cache. With W the
+ * rows of all parts, z = h W' and t the target's row:
  *
- * @param labelSmoothing share of the target given evenly to the whole vocabulary; then `mean` [1, hidden], the vocabulary's mean row, is asked for
+ *   loss = log sum exp(z) - <h, t>     d loss / dh = softmax(z) W - t
+ *
+ * @param options.labelSmoothing share of the target given evenly to the whole vocabulary; then `mean` [1, hidden], its mean row, is asked for
+ * @param options.mix softmax(z) W in another way
  */
 export function causalHead(
   config: ModelConfig,
-  { form, labelSmoothing = 0 }: { readonly form: WeightForm; readonly labelSmoothing?: number },
-): HeadGraph {
+  { parts, labelSmoothing = 0, mix = (shares, { dense }) => gemm(shares, dense) }: CausalOptions,
+): CausalGraph {
   const { hidden, normed } = finalNorm(config);
-  const logits = weight('lm_head', form, [config.vocabSize, config.hiddenSize]).times(normed);
-  const chosen = reduceSum(mul(normed, input('chosen', 'float32', [rows, config.hiddenSize])), [1]);
-  const target =
-    labelSmoothing === 0
-      ? chosen
-      : add(
-          mul(chosen, scalar(1 - labelSmoothing)),
-          gemm(normed, input('mean', 'float32', [1, config.hiddenSize]), { transB: true, alpha: labelSmoothing }),
-        );
-  return { hidden, logits, ...weighted(sub(logSumExp(logits), target)) };
+  const whole = parts
+    .map(({ form, size }, i): Mixture => {
+      const name = `lm_head.${i}`;
+      const part = weight(name, form, [size, config.hiddenSize]);
+      const { shares, largest, sum } = softmaxed(part.times(normed));
+      return { sum, mixed: mix(shares, { name, dense: part.dense, largest }) };
+    })
+    .reduce(together);
+  const chosen = input('chosen', 'float32', [rows, config.hiddenSize]);
+  const mean = () => mul(input('mean', 'float32', [1, config.hiddenSize]), scalar(labelSmoothing));
+  const target = labelSmoothing === 0 ? chosen : add(mul(chosen, scalar(1 - labelSmoothing)), mean());
+  const losses = sub(whole.sum, reduceSum(mul(normed, target), [1]));
+  const arriving = mul(sub(whole.mixed, target), input('weights', 'float32', [rows, 1]));
+  const [gradient] = backward({ outputs: new Map([[normed, arriving]]), targets: [hidden] });
+  return { hidden, losses, gradient: gradient! };
 }
 
+/** Of some rows of the vocabulary: log sum exp of their scores [rows, 1], and they themselves mixed by softmax [rows, hidden]. */
+type Mixture = { readonly sum: Value; readonly mixed: Value };
+
+function together(a: Mixture, b: Mixture): Mixture {
+  const { shares, sum } = softmaxed(concat([a.sum, b.sum], 1));
+  const [left, right] = [slice(shares, { axis: 1, from: 0, to: 1 }), slice(shares, { axis: 1, from: 1, to: 2 })];
+  return { sum, mixed: add(mul(a.mixed, left), mul(b.mixed, right)) };
+}
+
+/** Softmax of each row, the largest of its shares, and log sum exp. The largest share is exp(0) / sum exp(z - max): it tells the sum. */
+function softmaxed(scores: Value) {
+  const shares = softmax(scores);
+  const largest = reduceMax(shares, [1]);
+  return { shares, largest, sum: sub(reduceMax(scores, [1]), log(largest)) };
+}
+
+export type ClassGraph = {
+  /** Rows of the last layer's output, [rows, hidden]. */
+  readonly hidden: Value;
+  readonly score: Value;
+  readonly logits: Value;
+  /** Loss of each row before weighting, [rows, 1]. */
+  readonly losses: Value;
+  /** What is trained and what multiplies its loss: sum(losses * weights) is what is differentiated. */
+  readonly total: Value;
+};
+
 /** One class per row. Inputs beside the norm: `score` [labels, hidden], `target` [rows, labels], rows that sum to 1, and `weights` [rows, 1]. */
-export function classHead(config: ModelConfig, labels: number): HeadGraph & { readonly score: Value } {
+export function classHead(config: ModelConfig, labels: number): ClassGraph {
   const { hidden, normed } = finalNorm(config);
   const score = input('score', 'float32', [labels, config.hiddenSize]);
   const logits = gemm(normed, score, { transB: true, label: 'score' });
   const target = reduceSum(mul(logits, input('target', 'float32', [rows, labels])), [1]);
-  return { hidden, score, logits, ...weighted(sub(logSumExp(logits), target)) };
+  const losses = sub(logSumExp(logits), target);
+  return { hidden, score, logits, losses, total: mul(losses, input('weights', 'float32', [rows, 1])) };
 }
 
 /** The largest is taken out first, so that exp() cannot overflow; as a constant, since it cancels in the derivative. */
@@ -65,5 +134,3 @@ function logSumExp(logits: Value): Value {
   const largest = detach(reduceMax(logits, [1]));
   return add(log(reduceSum(exp(sub(logits, largest)), [1])), largest);
 }
-
-const weighted = (losses: Value) => ({ losses, total: mul(losses, input('weights', 'float32', [rows, 1])) });

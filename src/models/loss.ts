@@ -1,6 +1,7 @@
 // The loss of a batch and, for training, its gradient on the last layer's output. Only places that count go through the head: targets
 // that are masked cost nothing. Of a class batch the last layer gives no more than the last tokens.
 
+import { random } from '../base/random.ts';
 import { backward } from '../graph/backward.ts';
 import { expand, scalar } from '../graph/node.ts';
 import { writeModel } from '../graph/onnx-proto.ts';
@@ -8,10 +9,12 @@ import { openSession, type Session } from '../graph/session.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { Value } from '../graph/value.ts';
 import type { Batch, CausalBatch, ClassBatch } from './batch.ts';
-import { expandRows, toFloat32 } from './expand.ts';
+import { dense, expandRows, toFloat32 } from './expand.ts';
+import { fastMix, int8Vocabulary } from './fast-backward.ts';
 import { causalHead, classHead } from './head.ts';
 import { type LanguageModel, takeRows } from './language-model.ts';
 import { runnable } from './resident.ts';
+import { meanRow, rowParts } from './row-parts.ts';
 import type { StoredTensor } from './stored-tensor.ts';
 import { formOf, weightTensors } from './weight.ts';
 
@@ -20,6 +23,8 @@ export type LossOptions = {
   readonly labelSmoothing?: number;
   /** Weight of each class, in order. */
   readonly classWeights?: readonly number[];
+  /** `fast`: 8-bit products in the backward pass, at the cost of one more byte per frozen weight. */
+  readonly precision?: 'exact' | 'fast';
 };
 
 export type HeadResult = {
@@ -41,8 +46,9 @@ export type Head = {
   readonly close: () => Promise<void>;
 };
 
-/** Numbers of logits held at once, 64 MB: more rows than that go through the head in turns. */
-const logitsAtOnce = 1 << 24;
+/** Rows of the vocabulary scored at once, and numbers of scores held at once, 64 MB: more places than that go through the head in turns. */
+const partSize = 2048;
+const scoresAtOnce = 1 << 24;
 
 /** The head of a model; `model.adapter.saved` may hold the classification head that is trained. */
 export function lossHead(model: LanguageModel, options: LossOptions = {}): Head {
@@ -59,19 +65,19 @@ export function lossHead(model: LanguageModel, options: LossOptions = {}): Head 
   };
 }
 
-function causalLoss({ config, resident, sessionOptions }: LanguageModel, { labelSmoothing = 0 }: LossOptions): Head {
+function causalLoss({ config, resident, sessionOptions }: LanguageModel, { labelSmoothing = 0, precision = 'exact' }: LossOptions): Head {
   const counted = ({ targets }: CausalBatch): Int32Array => Int32Array.from(targets.keys()).filter((at) => targets[at]! >= 0);
   // Made when a causal batch first comes: a classifier never needs the vocabulary as a matrix.
-  let made: { readonly head: StoredTensor; readonly mean?: Tensor } | undefined;
-  const vocabulary = () => {
-    if (made) return made;
-    const head = runnable(resident.head);
-    return (made = { head, ...(labelSmoothing > 0 && { mean: meanRow(toFloat32(head), config.hiddenSize) }) });
-  };
+  let made: ReturnType<typeof vocabularyInputs> | undefined;
+  const vocabulary = () => (made ??= vocabularyInputs(runnable(resident.head), { labelSmoothing, precision }));
   const sessions = twoSessions((isTraining) => {
-    const { hidden, losses, total } = causalHead(config, { form: formOf(vocabulary().head), labelSmoothing });
-    const [gradient] = isTraining ? backward({ outputs: new Map([[total, unit(total)]]), targets: [hidden] }) : [];
-    return writeModel({ outputs: { losses, ...(gradient && { 'd.hidden': gradient }) } });
+    const parts = vocabulary().parts.map((part) => ({ form: formOf(part), size: part.shape[0]! }));
+    const { losses, gradient } = causalHead(config, {
+      parts,
+      labelSmoothing,
+      ...(precision === 'fast' && { mix: fastMix(parts[0]!.size) }),
+    });
+    return writeModel({ outputs: isTraining ? { 'd.hidden': gradient, losses } : { losses } });
   }, sessionOptions);
   return {
     weightOf: (batch) => counted(batch as CausalBatch).length,
@@ -82,8 +88,8 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
       const width = config.hiddenSize;
       const gradient = denominator === undefined ? undefined : new Float32Array(data.length);
       const session = await sessions.open(denominator !== undefined);
-      const { head, mean } = vocabulary();
-      const turn = Math.max(1, Math.floor(logitsAtOnce / config.vocabSize));
+      const { head, parts, tensors, noiseFor } = vocabulary();
+      const turn = Math.max(1, Math.floor(scoresAtOnce / parts[0]!.shape[0]!));
       let lossSum = 0;
       for (let from = 0; from < places.length; from += turn) {
         const rows = places.subarray(from, from + turn);
@@ -93,8 +99,8 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
           chosen: tensor('float32', [rows.length, width], expandRows(head, labels)),
           norm: resident.norm,
           weights: tensor('float32', [rows.length, 1], new Float32Array(rows.length).fill(1 / (denominator ?? 1))),
-          ...weightTensors('lm_head', head),
-          ...(mean && { mean }),
+          ...tensors,
+          ...(precision === 'fast' && gradient && { noise: noiseFor(rows.length) }),
         });
         for (const loss of losses!.data as Float32Array) lossSum += loss;
         if (gradient) putRows(gradient, rows, { width, values: found!.data as Float32Array });
@@ -102,6 +108,24 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
       return { lossSum, ...(gradient && { gradient: tensor('float32', [data.length / width, width], gradient) }) };
     },
   };
+}
+
+/** What every run of the causal head is given: the vocabulary in parts, their 8-bit copies, the mean row. `noise` makes that of `fastMix`. */
+function vocabularyInputs(head: StoredTensor, { labelSmoothing, precision }: Required<Pick<LossOptions, 'labelSmoothing' | 'precision'>>) {
+  const parts = rowParts(head, partSize);
+  const tensors: Record<string, Tensor> = labelSmoothing > 0 ? { mean: meanRow(toFloat32(head), head.shape[1]!) } : {};
+  for (const [i, part] of parts.entries()) {
+    const name = `lm_head.${i}`;
+    Object.assign(tensors, weightTensors(name, part), precision === 'fast' && int8Vocabulary(name, dense(part), { largest: 127 }));
+  }
+  let noise = new Float32Array(0);
+  const noiseFor = (rows: number): Tensor => {
+    const size = parts[0]!.shape[0]!;
+    const draw = random(0);
+    if (noise.length < rows * size) noise = Float32Array.from({ length: rows * size }, () => draw.float() - 0.5);
+    return tensor('float32', [rows, size], noise.subarray(0, rows * size));
+  };
+  return { head, parts, tensors, noiseFor };
 }
 
 function classLoss(model: LanguageModel, { labelSmoothing = 0, classWeights }: LossOptions): Head {
@@ -172,16 +196,6 @@ function putRows(
   { width, values }: { readonly width: number; readonly values: Float32Array },
 ): void {
   for (const [i, row] of rows.entries()) target.set(values.subarray(i * width, (i + 1) * width), row * width);
-}
-
-function meanRow(values: Float32Array, width: number): Tensor {
-  const sums = new Float64Array(width);
-  for (let i = 0; i < values.length; i++) sums[i % width]! += values[i]!;
-  return tensor(
-    'float32',
-    [1, width],
-    Float32Array.from(sums, (sum) => (sum * width) / values.length),
-  );
 }
 
 /** The gradient of the sum of a value's numbers on the value itself. */

@@ -9,7 +9,7 @@ import type { Adapter } from '../../src/models/adapter.ts';
 import type { Batch } from '../../src/models/batch.ts';
 import { toFloat32 } from '../../src/models/expand.ts';
 import { openModel } from '../../src/models/folder.ts';
-import { causalHead } from '../../src/models/head.ts';
+import { logitsHead } from '../../src/models/head.ts';
 import { type LanguageModel, languageModel } from '../../src/models/language-model.ts';
 import { lossHead } from '../../src/models/loss.ts';
 import { loadResident, type Storage } from '../../src/models/resident.ts';
@@ -63,7 +63,7 @@ export async function logitsOf(model: LanguageModel, batch: Batch): Promise<Floa
   }
   const { head: stored, norm } = model.resident;
   const head = stored.format === 'bf16' ? { ...stored, format: 'f32' as const, data: toFloat32(stored) } : stored;
-  const { logits } = causalHead(model.config, { form: formOf(head) });
+  const logits = logitsHead(model.config, formOf(head));
   const session = await openSession(writeModel({ outputs: { logits } }), model.sessionOptions);
   const found = await session.run({ hidden, norm, ...weightTensors('lm_head', head) });
   await session.close();
