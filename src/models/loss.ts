@@ -47,8 +47,8 @@ export type Head = {
 };
 
 /** Rows of the vocabulary scored at once, and numbers of scores held at once, 64 MB: more places than that go through the head in turns. */
-const partSize = 2048;
-const scoresAtOnce = 1 << 24;
+const partSize = 4096;
+export const scoresAtOnce = 1 << 24;
 
 /** The head of a model; `model.adapter.saved` may hold the classification head that is trained. */
 export function lossHead(model: LanguageModel, options: LossOptions = {}): Head {

@@ -7,6 +7,7 @@ import { bytesOf, peakBytes } from '../graph/memory.ts';
 import { input } from '../graph/node.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { decoderLayer, type LayerShape, linearNames, linearSizes } from '../models/decoder-layer.ts';
+import { scoresAtOnce } from '../models/loss.ts';
 import { bytesPerWeight } from '../models/storage.ts';
 
 export type MemoryOptions = {
@@ -77,13 +78,13 @@ export function planMemory({
     return {
       program: programBytes,
       weights: layers.reduce((sum, shape) => sum + weightBytes(config, shape, precision), 0),
-      vocabulary: vocabularyBytes,
+      vocabulary: vocabularyBytes + (task === 'causal' && precision === 'fast' ? config.vocabSize * config.hiddenSize : 0),
       // Values, gradients and two moments.
       'adapter and optimizer': 16 * trainedCount,
       activations: (layers.length + 2) * hidden + kept.reduce((sum, bytes) => sum + bytes, 0),
       'working memory': Math.max(...each.map(({ keptPeak, freshPeak }) => (isAnyDropped ? freshPeak : keptPeak))),
-      // Scores, their exponentials and their gradient, for as many rows as go through the head at once (models/loss.ts).
-      logits: task === 'causal' ? 3 * 4 * Math.min(rows * tokens * config.vocabSize, 1 << 24) : 0,
+      // Scores, their softmax and the fast mode's noise, for as many as go through the head at once.
+      logits: task === 'causal' ? 3 * 4 * Math.min(rows * tokens * config.vocabSize, scoresAtOnce) : 0,
     };
   };
   const total = (keptLayers: number) => Object.values(byPart(keptLayers)).reduce((sum, bytes) => sum + bytes, 0);

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+
+import { random } from '../../src/base/random.ts';
+import { writeModel } from '../../src/graph/onnx-proto.ts';
+import { openSession } from '../../src/graph/session.ts';
+import { type Tensor, tensor } from '../../src/graph/tensor.ts';
+import { dense, expandRows } from '../../src/models/expand.ts';
+import { fastMix, int8Vocabulary } from '../../src/models/fast-backward.ts';
+import { type CausalOptions, causalHead } from '../../src/models/head.ts';
+import { readConfig } from '../../src/models/read-config.ts';
+import { rowParts } from '../../src/models/row-parts.ts';
+import type { StoredTensor } from '../../src/models/stored-tensor.ts';
+import { formOf, weightTensors } from '../../src/models/weight.ts';
+
+const [words, width, places] = [200, 32, 24];
+const config = readConfig({
+  ...{ architectures: ['LlamaForCausalLM'], model_type: 'llama', vocab_size: words, hidden_size: width, intermediate_size: 8 },
+  ...{ num_hidden_layers: 1, num_attention_heads: 1, num_key_value_heads: 1 },
+});
+const draw = random('head');
+const numbers = (count: number, middle = 0) => Float32Array.from({ length: count }, () => middle + draw.float() - 0.5);
+// Words that have much in common, as those of a trained model.
+const vocabulary = { format: 'f32', shape: [words, width], data: numbers(words * width, 0.3) } as const;
+const targets = Int32Array.from({ length: places }, () => draw.integer(0, words - 1));
+const shared = {
+  hidden: tensor(
+    'float32',
+    [places, width],
+    numbers(places * width).map((value) => 4 * value),
+  ),
+  chosen: tensor('float32', [places, width], expandRows(vocabulary, targets)),
+  norm: tensor('float32', [width], numbers(width, 2)),
+  weights: tensor('float32', [places, 1], numbers(places, 1)),
+};
+
+async function run(size: number, more: Partial<CausalOptions> = {}, inputs: Readonly<Record<string, Tensor>> = {}) {
+  const parts = rowParts(vocabulary, size);
+  const { losses, gradient } = causalHead(config, { parts: parts.map((part) => ({ form: formOf(part), size: part.shape[0]! })), ...more });
+  const session = await openSession(writeModel({ outputs: { gradient, losses } }));
+  const found = await session.run({
+    ...shared,
+    ...inputs,
+    ...Object.assign({}, ...parts.map((part, i) => weightTensors(`lm_head.${i}`, part))),
+  });
+  await session.close();
+  return { losses: found['losses']!.data as Float32Array, gradient: found['gradient']!.data as Float32Array };
+}
+
+/** Length of a - b, as a share of b's. */
+const apart = (a: Float32Array, b: Float32Array): number =>
+  Math.sqrt(b.reduce((sum, value, i) => sum + (value - a[i]!) ** 2, 0) / b.reduce((sum, value) => sum + value ** 2, 0));
+
+describe('the vocabulary in parts', () => {
+  test.each([20, 64, 100, 199])('of %i words gives the losses and gradients of the whole', async (size) => {
+    const whole = await run(words);
+    const found = await run(size);
+    expect(apart(found.losses, whole.losses)).toBeLessThan(1e-6);
+    expect(apart(found.gradient, whole.gradient)).toBeLessThan(1e-5);
+  });
+
+  test('mixed in 8 bits keeps losses and comes near the gradients', async () => {
+    const whole = await run(words);
+    const noise = tensor('float32', [places, 64], numbers(places * 64));
+    const copies = rowParts(vocabulary, 64).map((part, i) => int8Vocabulary(`lm_head.${i}`, dense(part), { largest: 127 }));
+    const found = await run(64, { mix: fastMix(64) }, Object.assign({ noise }, ...copies));
+    expect(apart(found.losses, whole.losses)).toBeLessThan(1e-6);
+    expect(apart(found.gradient, whole.gradient)).toBeLessThan(0.02);
+  });
+});
+
+describe('rowParts', () => {
+  const bytes = (count: number) => Uint8Array.from({ length: count }, () => draw.integer(0, 255));
+  const blocks = { format: 'blocks', shape: [6, 32], blockSize: 16, scales: numbers(12), minimums: numbers(12) } as const;
+  const stored: readonly StoredTensor[] = [
+    { format: 'f32', shape: [6, 32], data: numbers(6 * 32) },
+    { format: 'f16', shape: [6, 32], data: Uint16Array.from(bytes(6 * 32)) },
+    { ...blocks, values: { kind: 'uint8', q: bytes(6 * 32) } },
+    { ...blocks, values: { kind: 'int8', q: Int8Array.from(bytes(6 * 32)) } },
+    { ...blocks, values: { kind: 'uint4', q: bytes(3 * 32) } },
+  ];
+  test.each(stored.map((one) => [one.format === 'blocks' ? one.values.kind : one.format, one] as const))(
+    'of %s stand for the rows of the whole',
+    (_, one) => {
+      const parts = rowParts(one, 4).map((part) => [...dense(part).data]);
+      expect(parts.flat()).toEqual([...dense(one).data]);
+    },
+  );
+});
