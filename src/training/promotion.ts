@@ -49,7 +49,7 @@ export type PromotionDecision = {
   readonly time: string;
 };
 
-const championAlias = 'champion';
+export const championAlias = 'champion';
 
 export type PromoteOptions = NewVersion & {
   readonly registry: string;

@@ -176,6 +176,39 @@ export async function moveAlias(
   }
 }
 
+/** Each file of a version: its path among them, and where it is. */
+export function versionFiles(registry: string, { name, version, files }: ModelVersion): { readonly path: string; readonly file: string }[] {
+  const folder = join(modelFolder(registry, name), 'versions', String(version), 'files');
+  return files.map(({ path }) => ({ path, file: join(folder, path) }));
+}
+
+/** The number a version has on a server, if it was sent there. */
+export function sentVersion(registry: string, { name, version }: ModelVersion, address: string): number | undefined {
+  const file = join(sentFolder(registry, name, address), String(version), 'server.json');
+  return existsSync(file) ? readEntry(file, sentFile).version : undefined;
+}
+
+/** Notes that a version was sent to a server, and its number there. */
+export async function noteSent(
+  registry: string,
+  { name, version }: ModelVersion,
+  server: { readonly address: string; readonly version: number },
+): Promise<void> {
+  const folder = sentFolder(registry, name, server.address);
+  const filling = startFilling(folder);
+  try {
+    await writeJson(join(filling, 'server.json'), server);
+    claim(filling, join(folder, String(version)));
+  } finally {
+    rmSync(filling, { recursive: true, force: true });
+  }
+}
+
+const sentFile = z.object({ address: z.string(), version: z.int().min(1) });
+
+const sentFolder = (registry: string, name: string, address: string) =>
+  join(modelFolder(registry, name), 'mirrored', hashText(address).slice(0, 16));
+
 /** Whether a copy is still what was registered: the files that differ or are gone. */
 export async function damagedFiles(registry: string, version: ModelVersion): Promise<string[]> {
   const folder = join(modelFolder(registry, version.name), 'versions', String(version.version), 'files');

@@ -20,6 +20,10 @@ export type StoredRun = {
   tags: Map<string, string>;
   metrics: Point[];
 };
+export type StoredModel = {
+  versions: { version: string; source: string; run_id?: string; tags: Pair[] }[];
+  aliases: Map<string, string>;
+};
 /** Answers in its own way and says so, or lets the request pass. `done` carries it out and gives the answer's text. */
 export type Fault = (exchange: { request: IncomingMessage; response: ServerResponse; done: () => string }) => boolean;
 
@@ -27,6 +31,8 @@ export type MlflowServer = {
   readonly uri: string;
   readonly runs: StoredRun[];
   readonly artifacts: Map<string, string>;
+  /** Registered models by name. */
+  readonly models: Map<string, StoredModel>;
   /** `METHOD /path` of every request, with the authorization that came. */
   readonly requests: { readonly line: string; readonly authorization: string | undefined }[];
   /** Asked by each request from now on, in order; a hole lets one pass. */
@@ -66,11 +72,14 @@ export async function mlflowServer(): Promise<MlflowServer> {
   const experiments: { experiment_id: string; name: string; lifecycle_stage: string }[] = [];
   const runs: StoredRun[] = [];
   const artifacts = new Map<string, string>();
+  const models = new Map<string, StoredModel>();
   const requests: { line: string; authorization: string | undefined }[] = [];
   let faults: (Fault | undefined)[] = [];
 
   const runOf = (id: unknown) =>
     runs.find(({ info }) => info.run_id === id) ?? refuse(404, 'RESOURCE_DOES_NOT_EXIST', `Run with id=${id} not found`);
+  const modelOf = (name: unknown) =>
+    models.get(String(name)) ?? refuse(404, 'RESOURCE_DOES_NOT_EXIST', `Registered Model with name=${name} not found`);
   const told = (run: StoredRun) => ({
     info: { ...run.info, artifact_uri: `mlflow-artifacts:/${run.info.experiment_id}/${run.info.run_id}/artifacts` },
     data: { params: pairsOf(run.params), tags: pairsOf(run.tags) },
@@ -126,6 +135,33 @@ export async function mlflowServer(): Promise<MlflowServer> {
       const at = Number(query.get('page_token') ?? 0);
       return { metrics: found.slice(at, at + 3), ...(found.length > at + 3 && { next_page_token: String(at + 3) }) };
     },
+    'POST registered-models/create': ({ name }) => {
+      if (models.has(String(name))) refuse(400, 'RESOURCE_ALREADY_EXISTS', 'Registered Model already exists');
+      models.set(String(name), { versions: [], aliases: new Map() });
+      return {};
+    },
+    'POST model-versions/create': ({ name, source, run_id, tags }) => {
+      const run = runOf(run_id);
+      if (!String(source).startsWith(`runs:/${run.info.run_id}/`)) refuse(400, 'INVALID_PARAMETER_VALUE', 'Invalid model version source');
+      const { versions } = modelOf(name);
+      const made = { version: String(versions.length + 1), source: String(source), run_id: run.info.run_id, tags: tags as Pair[] };
+      versions.push(made);
+      return { model_version: made };
+    },
+    'GET model-versions/search': (_, query) => {
+      const [, name, key, value] = /^name = '(.+)' and tags\.`(.+)` = '(.+)'$/.exec(query.get('filter')!)!;
+      const found = modelOf(name).versions.filter(({ tags }) => tags.some((tag) => tag.key === key && tag.value === value));
+      return { model_versions: found };
+    },
+    'POST registered-models/alias': ({ name, alias, version }) => {
+      modelOf(name).aliases.set(String(alias), String(version));
+      return {};
+    },
+    'GET registered-models/alias': (_, query) => {
+      const { aliases, versions } = modelOf(query.get('name'));
+      const found = versions.find(({ version }) => version === aliases.get(query.get('alias')!));
+      return found ? { model_version: found } : refuse(400, 'INVALID_PARAMETER_VALUE', 'Registered model alias champion not found.');
+    },
   };
 
   const server = createServer(async (request, response) => {
@@ -157,7 +193,7 @@ export async function mlflowServer(): Promise<MlflowServer> {
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
   return {
     uri: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ...{ runs, artifacts, requests },
+    ...{ runs, artifacts, models, requests },
     fail: (...next) => void (faults = [...next]),
     close: () =>
       new Promise((closed) => {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { promoteStage } from '../../apps/registry/promote.ts';
 import { verb } from '../verb.ts';
+import { mirrorDecision } from './mirror.ts';
 import { registryOption, registrySchema } from './options.ts';
 
 const path = z.string().min(1);
@@ -41,8 +42,9 @@ export function promoteCommand(): Command {
       { flags: '--out <file>', help: 'the decision, as JSON', required: true },
     ],
     schema,
-    run: async (options) => {
+    run: async (options, { log }) => {
       const decision = await promoteStage({ ...options, now: new Date() });
+      await mirrorDecision(options.registry, log);
       const { name, promoted, model_version: version, reason } = decision;
       return { text: `${name} version ${version} ${promoted ? 'is the champion' : 'is not promoted'}: ${reason}`, json: decision };
     },

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 
 import { promoteStage } from '../../../apps/registry/promote.ts';
+import { mirrorDecision } from '../../registry/mirror.ts';
 import { registryOption, registrySchema } from '../../registry/options.ts';
 import { verb } from '../../verb.ts';
 
@@ -23,13 +24,14 @@ export function promoteCommand(): Command {
       registryOption,
     ],
     schema,
-    run: async ({ train, registry }) => {
+    run: async ({ train, registry }, { log }) => {
       const predictions = join(train, 'validation_predictions.parquet');
       const decision = await promoteStage({
         ...{ registry, name, candidate: join(train, 'adapter'), metrics: join(train, 'training_metrics.json'), metric: 'f1' },
         ...(existsSync(predictions) && { predictions }),
         ...{ acrossData: false, out: join(train, 'promotion_decision.json'), now: new Date() },
       });
+      await mirrorDecision(registry, log);
       const { promoted, model_version: version, reason } = decision;
       return { text: `${name} version ${version} ${promoted ? 'is the champion' : 'is not promoted'}: ${reason}`, json: decision };
     },
