@@ -25,13 +25,15 @@ export function scoreDemographics(model: EvidenceModel, demographics: Demographi
   return score.map((logOdds) => logOdds + shift);
 }
 
+type ClinicalModel = Pick<EvidenceModel, 'clinical' | 'statistics'>;
+
 /** Log-likelihood ratio of the two histories: what they say whatever the share of matches. */
-export function scoreClinical(model: EvidenceModel, profiles: Profiles, pairs: Pairs): Float64Array {
+export function scoreClinical(model: ClinicalModel, profiles: Profiles, pairs: Pairs): Float64Array {
   return clinicalScorer(model, profiles)(pairs);
 }
 
 /** The same for pairs that come in portions: what the profiles need is prepared once. */
-export function clinicalScorer(model: EvidenceModel, profiles: Profiles): (pairs: Pairs) => Float64Array {
+export function clinicalScorer(model: ClinicalModel, profiles: Profiles): (pairs: Pairs) => Float64Array {
   const { clinical } = model;
   const context = prepareClinical(profiles, model.statistics);
   return (pairs) =>

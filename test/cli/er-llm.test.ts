@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { fitCascade } from '../../src/apps/entity-resolution/llm/fit-cascade.ts';
+import { silent } from '../../src/base/progress.ts';
 import { Database } from '../../src/sql/duckdb.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 
@@ -221,6 +223,84 @@ describe('er llm infer', () => {
     { name: 'a model that cannot write the answer in one token', words: ['--dataset', 'dataset'], says: /writes False in 4 tokens/ },
   ])('$name: one line, exit 2', ({ words, says }) => {
     const { status, stderr } = erLlm('infer', '--model', 'model', '--out', 'none.parquet', ...words);
+    expect(stderr.trim().split('\n').length).toBe(1);
+    expect(stderr).toMatch(says);
+    expect(status).toBe(2);
+  });
+});
+
+describe('er llm cascade', () => {
+  const er = (...words: string[]) => spawnSync(process.execPath, [main, 'er', ...words], { cwd: home, encoding: 'utf8' });
+  const asking = [
+    '--resolved',
+    'resolved',
+    '--inferred',
+    'inferred',
+    '--fusion',
+    'fusion.json',
+    '--model',
+    'model',
+    '--adapter',
+    'train/adapter',
+  ];
+  type Fused = {
+    readonly asked?: boolean;
+    readonly clinical_log_odds: number;
+    readonly log_odds: number;
+    readonly answer_log_odds: number | null;
+    readonly evidence_log_odds: number;
+  };
+  const read = async (name: string): Promise<Fused[]> => {
+    await using db = await Database.open();
+    return await db.rows<Fused>(`select * from '${at(name, 'predictions.parquet')}' order by record_id_1, record_id_2`);
+  };
+
+  test('learns what the answers add, without the patients it learns from', async () => {
+    const held = ['infer', '--dataset', 'dataset', '--split', 'validation', '--model', 'model', '--adapter', 'train/adapter'];
+    expect(erLlm(...held, '--out', 'held.parquet', '--max-length', '256').status).toBe(0);
+    const opinion = await fitCascade({ folder: sample, answers: at('held.parquet'), seed: 42, otherPairs: 1000, progress: silent });
+    expect(opinion).toEqual({
+      ...{ intercept: expect.any(Number), first: expect.any(Number), second: expect.any(Number), pairs: expect.any(Number) },
+      ...{ match: expect.anything(), other: expect.anything() },
+    });
+    expect(opinion.first).toBeGreaterThan(0.5);
+    writeFileSync(at('fusion.json'), JSON.stringify(opinion));
+  });
+
+  test('asks about the pairs it is least sure of, as many as it may, and leaves the others as they were', async () => {
+    for (const words of [
+      ['resolve', '--in', sample, '--out', 'resolved'],
+      ['infer', '--in', sample, '--resolved', 'resolved', '--out', 'inferred'],
+    ]) {
+      expect(er(...words, '--quiet').status).toBe(0);
+    }
+    const { status, stderr } = erLlm('cascade', ...asking, '--max-pairs', '6', '--max-length', '256', '--out', 'cascade');
+    expect(stderr).not.toContain('bug');
+    expect(stderr).toContain('6 of 217 pairs of the gray zone are asked about');
+    expect(status).toBe(0);
+    const [before, after] = [await read('inferred'), await read('cascade')];
+    expect(after.filter(({ asked }) => asked).length).toBe(6);
+    const { intercept, first, second } = JSON.parse(readFileSync(at('fusion.json'), 'utf8'));
+    for (const [i, { asked, clinical_log_odds: now, evidence_log_odds: e, answer_log_odds: l }] of after.entries()) {
+      expect(e).toBe(before[i]!.clinical_log_odds);
+      expect(now).toBeCloseTo(asked ? intercept + first * e + second * l! : e, 9);
+      expect(after[i]!.log_odds - now).toBeCloseTo(before[i]!.log_odds - e, 9);
+    }
+    expect(readdirSync(at('cascade')).sort()).toEqual(['answers.parquet', 'inference_metrics.json', 'predictions.parquet']);
+    expect(existsSync(at('cascade.asking'))).toBe(false);
+    const golden = er('golden-records', '--in', sample, '--resolved', 'resolved', '--inferred', 'cascade', '--out', 'golden', '--quiet');
+    expect(golden.status).toBe(0);
+  });
+
+  test.each([
+    { name: 'no budget', words: [], says: /no budget/ },
+    {
+      name: 'no fusion',
+      words: ['--max-pairs', '1', '--fusion', 'none.json'],
+      says: /file not found: none.json; make it with er llm fit-cascade/,
+    },
+  ])('$name: one line, exit 2', ({ words, says }) => {
+    const { status, stderr } = erLlm('cascade', ...asking, '--out', 'none', ...words);
     expect(stderr.trim().split('\n').length).toBe(1);
     expect(stderr).toMatch(says);
     expect(status).toBe(2);
