@@ -14,12 +14,12 @@
 // in the future. Source: git, Documentation/technical/racy-git.txt.
 
 import { type BigIntStats, existsSync, readFileSync } from 'node:fs';
-import { isAbsolute, join, relative } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 import { UserError } from '../base/errors.ts';
 import { replaceText } from '../base/files.ts';
-import { isInside, type Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 
 /** The coarsest tick of a clock that counts in fractions of a second, with room to spare. */
 const tickNs = 20_000_000n;
@@ -42,7 +42,9 @@ export function openState(repository: Repository): State {
   const file = join(repository.scratchFolder, 'files.json');
   const entries = readEntries(file);
   const fresh = new Map<string, Entry>();
-  const nameOf = (path: string) => (isInside(path, repository.root) ? relative(repository.root, path) : path);
+  // Asked for every file, so it is no more than a comparison of texts.
+  const within = repository.root === '/' ? '/' : `${repository.root}/`;
+  const nameOf = (path: string) => (path.startsWith(within) ? path.slice(within.length) : path);
 
   return {
     find: (path, stats) => {
