@@ -57,7 +57,7 @@ export async function experimentId(client: MlflowClient, name: string, signal?: 
     if (!isCode(cause, 'mlflow.not-found')) throw cause;
   }
   try {
-    // Else its pages open as those of a chat application.
+    // Without it MLflow's pages guess what kind of experiment this is.
     const tags = [{ key: 'mlflow.experimentKind', value: 'custom_model_development' }];
     const made = z.object({ experiment_id: z.string() });
     return (await client.call({ method: 'POST', path: 'experiments/create', body: { name, tags }, schema: made, signal }))!.experiment_id;
