@@ -35,11 +35,16 @@ describe('documents', () => {
     const [name, ...words] = line
       .replace(/^.*?\bclinfuse( --)? (?=er |link |llm |registry |runs |params |metrics |plots |(doctor|repro|dag|status)\b)/, '')
       .split(/\s+/);
-    const area = (await program([name!])).commands.find((one) => one.name() === name)!;
-    // A verb that stands alone has no area.
-    const verb = area.commands.length === 0 ? area : area.commands.find((one) => one.name() === words[0]);
-    expect(verb?.name()).toBe(area.commands.length === 0 ? name : words[0]);
-    const known = [...verb!.options.map((option) => option.long), '--help'];
+    // An area holds verbs or areas; a verb that stands alone has none above it.
+    let verb = (await program([name!])).commands.find((one) => one.name() === name)!;
+    for (const word of words) {
+      if (verb.commands.length === 0) break;
+      const next = verb.commands.find((one) => one.name() === word);
+      expect(next?.name()).toBe(word);
+      verb = next!;
+    }
+    expect(verb.commands.map((one) => one.name())).toEqual([]);
+    const known = [...verb.options.map((option) => option.long), '--help'];
     expect(words.filter((word) => word.startsWith('--')).filter((flag) => !known.includes(flag))).toEqual([]);
   });
 
