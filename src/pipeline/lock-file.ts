@@ -42,15 +42,32 @@ export function readLock(folder: string): ReadonlyMap<string, LockEntry> {
   return entries;
 }
 
-/** Puts one stage into the dvc.lock of a folder, in one step; the file is made where there is none. Returns whether anything changed. */
-export function writeLock(folder: string, name: string, entry: LockEntry): boolean {
+/**
+ * Puts one stage into the dvc.lock of a folder, in one step; the file is made where there is none. Returns whether anything changed.
+ *
+ * @param order stages as they run; one that is new comes after those before it, so that side by side they leave the same file as in turn
+ */
+export function writeLock(folder: string, name: string, entry: LockEntry, order: readonly string[] = []): boolean {
   const document = new Map<ParameterKey, ParameterValue>(readDocument(folder));
   if (!document.has('schema')) document.set('schema', '2.0');
-  document.set('stages', new Map<ParameterKey, ParameterValue>(stagesOf(document)).set(name, lockYaml(entry)));
+  document.set('stages', withStage(stagesOf(document), { name, entry, order }));
   const text = writeYaml(document);
   if (text === readText(folder)) return false;
   replaceText(join(folder, 'dvc.lock'), text);
   return true;
+}
+
+function withStage(
+  stages: ValueMap,
+  { name, entry, order }: { readonly name: string; readonly entry: LockEntry; readonly order: readonly string[] },
+): ValueMap {
+  const pairs = [...stages];
+  const at = pairs.findIndex(([key]) => key === name);
+  const before = new Set<ParameterKey>(order.slice(0, Math.max(0, order.indexOf(name))));
+  const last = order.includes(name) ? pairs.findLastIndex(([key]) => before.has(key)) + 1 : pairs.length;
+  if (at < 0) pairs.splice(last, 0, [name, lockYaml(entry)]);
+  else pairs[at] = [name, lockYaml(entry)];
+  return new Map(pairs);
 }
 
 /** The map that stands for an entry in dvc.lock and in the run cache. */

@@ -111,10 +111,15 @@ async function restore(
     if (stage.outputs.some(({ path, cache: isCached }) => path === output.path && !isCached)) cache.unprotect(place);
   }
   const again = { ...asked, outputs: entry.outputs };
-  writeLock(run.workplace.pipeline.folder, stage.name, again);
+  lock(stage, again, run.workplace);
   // It may have come from dvc.lock alone.
   await remember(stage, again, run.workplace);
   return { outcome: 'restored', reason: why };
+}
+
+function lock(stage: Stage, entry: LockEntry, { pipeline, graph }: Workplace): void {
+  const order = graph.stages.map(({ name }) => name);
+  writeLock(pipeline.folder, stage.name, entry, order);
 }
 
 /** Whether the outputs of a run follow from what is compared, so that an earlier run stands for this one (as DVC has it). */
@@ -133,7 +138,7 @@ async function settleFrozen(
   stage: Stage,
   { run, seen, why }: { readonly run: StageRun; readonly seen: Seen; readonly why: string },
 ): Promise<StageEnd> {
-  const { cache, pipeline } = run.workplace;
+  const { cache } = run.workplace;
   for (const { path } of stage.outputs) {
     if (existsSync(placeOf(stage, path))) continue;
     const locked = seen.entry?.outputs.find((one) => one.path === path);
@@ -149,7 +154,7 @@ async function settleFrozen(
   const outputs = await storeOutputs(stage, run);
   // As DVC: what is recorded are the dependencies of now, though nobody looked at whether they changed.
   const entry = { ...askedFor(stage, await compareStage(run.workplace, { ...stage, frozen: false })), outputs };
-  writeLock(pipeline.folder, stage.name, entry);
+  lock(stage, entry, run.workplace);
   await remember(stage, entry, run.workplace);
   return { outcome: 'stored', reason: why };
 }
@@ -159,7 +164,6 @@ async function execute(
   { run, asked, why }: { readonly run: StageRun; readonly asked: Asked; readonly why: string },
 ): Promise<StageEnd> {
   const { workplace, signal } = run;
-  const { pipeline } = workplace;
   run.onBegin(`runs: ${why}`);
   const persisted = await keepPersistent(stage, workplace);
   const groups: ProcessGroup[] = [];
@@ -182,7 +186,7 @@ async function execute(
     if (signal.aborted) return { outcome: 'stopped', reason: why };
     if (fault !== undefined) return { outcome: 'failed', reason: why, fault, lastLines: tail.lines() };
     const entry = { ...asked, outputs: await storeOutputs(stage, run) };
-    writeLock(pipeline.folder, stage.name, entry);
+    lock(stage, entry, workplace);
     await remember(stage, entry, workplace);
     return { outcome: 'ran', reason: why };
   } finally {

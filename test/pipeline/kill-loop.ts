@@ -73,10 +73,12 @@ export async function killLoop({
     rounds++;
     for (const place of [disturbed, calm]) writeFileSync(join(place, 'params.yaml'), `seed: ${rounds % 3}\n`);
     const began = performance.now();
-    await repro(calm);
+    const jobs = 1 + (rounds % 2);
+    await repro(calm, { jobs });
     const length = performance.now() - began;
-    for (let i = 0; i < 8 && killed < kills; i++) if (await repro(disturbed, 0.15 * length + float() * 0.95 * length)) killed++;
-    await repro(disturbed);
+    for (let i = 0; i < 8 && killed < kills; i++)
+      if (await repro(disturbed, { jobs, killAfterMs: (0.15 + 0.95 * float()) * length })) killed++;
+    await repro(disturbed, { jobs });
     const [here, there] = [stateOf(disturbed), stateOf(calm)];
     for (const name of new Set([...here.keys(), ...there.keys()])) {
       if (here.get(name) !== there.get(name)) differences.push(`round ${rounds}: ${name}`);
@@ -95,9 +97,11 @@ function makePipeline(folder: string): string {
 }
 
 /** Runs to the end, or to a `kill -9` after some milliseconds; returns whether that came before the end. */
-function repro(folder: string, killAfterMs?: number): Promise<boolean> {
+function repro(folder: string, { jobs, killAfterMs }: { readonly jobs: number; readonly killAfterMs?: number }): Promise<boolean> {
   const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
-  const child = spawn(process.execPath, [main, 'repro', '--quiet', '--cwd', folder], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [main, 'repro', '--quiet', '--jobs', String(jobs), '--cwd', folder], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;

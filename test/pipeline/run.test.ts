@@ -171,6 +171,14 @@ describe('repro', () => {
     expect((await run({ jobs: 2 })).told).toEqual(['a: ran: never run', 'b: ran: never run']);
   });
 
+  test('side by side, stages leave the dvc.lock that they leave in turn', async () => {
+    const stages =
+      '  slow: {cmd: until test -e fast; do sleep 0.01; done; touch slow, outs: [slow]}\n  fast: {cmd: touch fast, outs: [fast]}\n';
+    const { run, read } = pipeline(stages);
+    await run({ jobs: 2 });
+    expect([...read('dvc.lock').matchAll(/^ {2}(\w+):$/gm)].map(([, name]) => name)).toEqual(['slow', 'fast']);
+  });
+
   test('a dependency that changes while the stage runs is one for the next run', async () => {
     const { run, read } = pipeline('  a: {cmd: cat data > a; echo later > data, deps: [data], outs: [a]}\n', { data: 'first\n' });
     await run();
