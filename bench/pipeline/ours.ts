@@ -7,7 +7,7 @@ import type { ReproReport } from '../../src/pipeline/run.ts';
 import { type Program, reportOf } from '../../test/pipeline/program.ts';
 import type { Answer } from './dvc.ts';
 
-const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+const main = join(import.meta.dirname, '..', '..', 'bin', 'clinfuse');
 const environment = { ...process.env, SHELL: '/bin/sh' };
 
 export const ours: Program = {

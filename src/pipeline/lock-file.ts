@@ -37,9 +37,20 @@ const defaultParameters = 'params.yaml';
  * @throws UserError `pipeline.lock` when it is not a lock of DVC 3; entries of DVC 2 and of remote files are refused by stage
  */
 export function readLock(folder: string): ReadonlyMap<string, LockEntry> {
-  const entries = new Map<string, LockEntry>();
-  for (const [name, value] of stagesOf(readDocument(folder))) entries.set(String(name), readLockEntry(value, `dvc.lock: stage ${name}`));
-  return entries;
+  return lockReader(folder)();
+}
+
+/** Reads as `readLock`, again and again: what has not changed since is not parsed anew, for each stage looks once. */
+export function lockReader(folder: string): () => ReadonlyMap<string, LockEntry> {
+  let last: { readonly text: string | undefined; readonly entries: ReadonlyMap<string, LockEntry> } | undefined;
+  return () => {
+    const text = readText(folder);
+    if (last && last.text === text) return last.entries;
+    const stages = [...stagesOf(documentOf(text))];
+    const entries = new Map(stages.map(([name, value]) => [String(name), readLockEntry(value, `dvc.lock: stage ${name}`)]));
+    last = { text, entries };
+    return entries;
+  };
 }
 
 /**
@@ -154,8 +165,9 @@ function parametersOf(value: ParameterValue | undefined, where: string): LockEnt
   );
 }
 
-function readDocument(folder: string): ValueMap {
-  const text = readText(folder);
+const readDocument = (folder: string): ValueMap => documentOf(readText(folder));
+
+function documentOf(text: string | undefined): ValueMap {
   const document = text === undefined ? null : parseYaml(text, { file: 'dvc.lock' });
   if (document === null) return new Map();
   const map = mapOf(document, 'dvc.lock');

@@ -8,7 +8,7 @@ import { readPipeline } from './dvc-file.ts';
 import { type Fingerprints, fingerprints } from './fingerprint.ts';
 import { buildGraph, type Graph, placeOf } from './graph.ts';
 import type { Fingerprint, LockEntry } from './lock-entry.ts';
-import { readLock } from './lock-file.ts';
+import { lockReader } from './lock-file.ts';
 import { currentParameters } from './parameters.ts';
 import { openRepository, type Repository } from './repository.ts';
 import type { Pipeline, Stage } from './stage.ts';
@@ -19,6 +19,8 @@ export type Workplace = OpenPipeline & {
   readonly repository: Repository;
   readonly prints: Fingerprints;
   readonly cache: Cache;
+  /** dvc.lock as it is now. */
+  readonly lock: () => ReadonlyMap<string, LockEntry>;
 };
 
 /** The stages of a folder's dvc.yaml, and how they hang together. */
@@ -41,14 +43,15 @@ export function openWorkplace(folder: string): Workplace {
     repository,
     prints,
     cache: openCache(repository, prints),
+    lock: lockReader(opened.pipeline.folder),
   };
 }
 
 export type Seen = { readonly entry: LockEntry | undefined; readonly present: Present; readonly changes: readonly Change[] };
 
 /** Compares a stage with its last run, without changing anything. */
-export async function compareStage({ pipeline, prints, cache }: Workplace, stage: Stage): Promise<Seen> {
-  const entry = readLock(pipeline.folder).get(stage.name);
+export async function compareStage({ lock, prints, cache }: Workplace, stage: Stage): Promise<Seen> {
+  const entry = lock().get(stage.name);
   const outputs = await printsOf(
     prints,
     stage,
