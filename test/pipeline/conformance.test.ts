@@ -1,16 +1,15 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 
 import { initProject, type PipelineCase, pipelineCases, writeCase } from './cases.ts';
 import { inProcess } from './program.ts';
 import { besideStored } from './stored.ts';
 
-const titled = (cases: readonly PipelineCase[]) => cases.map((one) => [one.group, one.name, one.about, one] as const);
 const onPurpose = pipelineCases.filter(({ differs }) => differs !== undefined);
 
-async function found(one: PipelineCase) {
+async function found(one: PipelineCase, onTestFinished: TestContext['onTestFinished']) {
   const project = realpathSync(mkdtempSync(join(tmpdir(), 'clinfuse-case-')));
   onTestFinished(() => rmSync(project, { recursive: true, force: true }));
   initProject(project);
@@ -18,12 +17,16 @@ async function found(one: PipelineCase) {
 }
 
 describe('repro and status', () => {
-  test.each(titled(pipelineCases.filter(({ differs }) => !differs)))('as DVC 3.67.1: %s: %s: %s', async (_group, _name, _about, one) => {
-    expect(await found(one)).toEqual([]);
-  });
+  // Side by side: most of the time is spent waiting for commands.
+  test.concurrent.for(pipelineCases.filter(({ differs }) => !differs))(
+    'as DVC 3.67.1: $group: $name: $about',
+    async (one, { expect, onTestFinished }) => {
+      expect(await found(one, onTestFinished)).toEqual([]);
+    },
+  );
 
-  test.each(titled(onPurpose))('not as DVC, in the last step: %s: %s: %s', async (_group, _name, _about, one) => {
-    const lines = await found(one);
+  test.concurrent.for(onPurpose)('not as DVC, in the last step: $name: $about', async (one, { expect, onTestFinished }) => {
+    const lines = await found(one, onTestFinished);
     expect(lines.length).toBeGreaterThan(0);
     expect(lines.filter((line) => !line.startsWith(`step ${one.steps.length} `))).toEqual([]);
   });
