@@ -33,7 +33,9 @@ export class Encoder {
   private readonly groups: ReadonlyMap<string, readonly string[]>;
   private readonly dictionaries = new Map<string, Dictionary>();
   private readonly encoded = new Map<string, Codes>();
-  private readonly bytes = new Map<string, ByteTable>();
+  private readonly bytes = new Map<string, Promise<ByteTable>>();
+  /** A second connection: what it is asked runs beside the first's queries, and beside work of this thread. */
+  private side: Database | undefined;
 
   private constructor(db: Database, table: string, recordCount: number, settings: Named) {
     this.db = db;
@@ -54,12 +56,15 @@ export class Encoder {
     // Rows lie in the order they were sorted in, so their place is their number.
     const columns = kept ? kept.map(quote).join(', ') : '*';
     const order = isOrdered ? '' : `order by ${scope}`;
-    await db.run(`create or replace temp table ${table}_rows as select ${columns} from ${source} ${order}`);
-    await db.run(`create or replace temp view ${table} as select *, rowid::integer as __row from ${table}_rows`);
+    await db.run(`create or replace table ${table}_rows as select ${columns} from ${source} ${order}`);
+    await db.run(`create or replace view ${table} as select *, rowid::integer as __row from ${table}_rows`);
     return new Encoder(db, table, all, settings);
   }
 
   async close(): Promise<void> {
+    // What is still being read is let finish.
+    await Promise.allSettled(this.bytes.values());
+    this.side?.close();
     for (const { table } of this.dictionaries.values()) await this.db.run(`drop table if exists ${table}`);
     await this.db.run(`drop view if exists ${this.table}`);
     await this.db.run(`drop table if exists ${this.table}_rows`);
@@ -77,12 +82,34 @@ export class Encoder {
     return this.encoded.get(normaliseExpression(expression));
   }
 
-  /** Encodes expressions in one pass over the records, where `codes` would take one for each. */
+  /** Encodes expressions together, where `codes` would take one after the other. */
   async encode(expressions: readonly string[]): Promise<void> {
     const keys = [...new Set(expressions.map(normaliseExpression))].filter((key) => !this.encoded.has(key));
     if (keys.length === 0) return;
-    const dictionaries: Dictionary[] = [];
-    for (const key of keys) dictionaries.push(await this.dictionary(key));
+    // Numbering values leaves half of a small machine idle, as does reading codes: two connections take half of either.
+    const lanes = keys.length > 1 ? [this.db, await this.beside()] : [this.db];
+    const inLanes = async <T>(items: readonly T[], work: (db: Database, own: readonly T[]) => Promise<void>) => {
+      await Promise.all(
+        lanes.map((db, lane) =>
+          work(
+            db,
+            items.filter((_, i) => i % lanes.length === lane),
+          ),
+        ),
+      );
+    };
+    const names = [...new Set(keys.map((key) => this.dictionaryName(key)))].filter((name) => !this.dictionaries.has(name));
+    const places = new Map(names.map((name, i) => [name, this.dictionaries.size + i]));
+    await inLanes(names, async (db, own) => {
+      for (const name of own) this.dictionaries.set(name, await this.makeDictionary(db, name, places.get(name)!));
+    });
+    await inLanes(keys, (db, own) => this.readCodes(db, own));
+  }
+
+  /** Codes of some expressions whose dictionaries are made, in one pass over the records. */
+  private async readCodes(db: Database, keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return;
+    const dictionaries = keys.map((key) => this.dictionaries.get(this.dictionaryName(key))!);
     // Under names that no column of the records has.
     const joins = dictionaries.map(
       ({ table }, i) => `left join (select v as __v${i}, code as __c${i} from ${table}) on __v${i} = cast(${keys[i]!} as varchar)`,
@@ -90,7 +117,7 @@ export class Encoder {
     const codes = dictionaries.map((_, i) => `coalesce(__c${i}, -1)::integer as c${i}`);
     const made = keys.map(() => shared(this.recordCount));
     await this.trying(keys.join(', '), () =>
-      this.db.eachChunk<Record<string, Int32Array>>(
+      db.eachChunk<Record<string, Int32Array>>(
         `select __row as r, ${codes.join(', ')} from ${this.table} ${joins.join(' ')}`,
         (columns) => {
           const rows = columns.r!;
@@ -106,42 +133,68 @@ export class Encoder {
     });
   }
 
+  private async beside(): Promise<Database> {
+    this.side ??= await this.db.connect();
+    return this.side;
+  }
+
+  /** An expression that has a value of its own for each record, as a dictionary whose codes are the records. */
+  nameValues(expression: string): Pick<Dictionary, 'table' | 'valueCount'> {
+    return { table: `(select cast(${expression} as varchar) as v, __row as code from ${this.table})`, valueCount: this.recordCount };
+  }
+
+  /** Begins to read the values of a dictionary, beside all else; `byteTable` then waits for them. */
+  readAhead(dictionary: Pick<Dictionary, 'table' | 'valueCount'>): void {
+    const reading = this.db.connect().then(async (own) => {
+      try {
+        return await this.readBytes(own, dictionary);
+      } finally {
+        own.close();
+      }
+    });
+    // A fault is told to whoever asks for the values.
+    reading.catch(() => {});
+    this.bytes.set(dictionary.table, reading);
+  }
+
   /** The values of a dictionary as UTF-8 bytes, in order of their codes. */
-  async byteTable({ table, valueCount }: Pick<Dictionary, 'table' | 'valueCount'>): Promise<ByteTable> {
-    const known = this.bytes.get(table);
-    if (known) return known;
+  byteTable(dictionary: Pick<Dictionary, 'table' | 'valueCount'>): Promise<ByteTable> {
+    const known = this.bytes.get(dictionary.table) ?? this.readBytes(this.db, dictionary);
+    this.bytes.set(dictionary.table, known);
+    return known;
+  }
+
+  private async readBytes(db: Database, { table, valueCount }: Pick<Dictionary, 'table' | 'valueCount'>): Promise<ByteTable> {
     const offsets = new Uint32Array(new SharedArrayBuffer(4 * (valueCount + 1)));
-    const { size } = await this.db.columns<{ size: Int32Array }>(`select strlen(v)::integer as size from ${table} order by code`);
+    const { size } = await db.columns<{ size: Int32Array }>(`select strlen(v)::integer as size from ${table} order by code`);
     for (let code = 0; code < valueCount; code++) offsets[code + 1] = offsets[code]! + size[code]!;
     const bytes = new Uint8Array(new SharedArrayBuffer(Math.max(1, offsets[valueCount]!)));
     // Text crosses the border in long pieces: one at a time would cost more than all the rest.
-    const { piece } = await this.db.columns<{ piece: string[] }>(
+    const { piece } = await db.columns<{ piece: string[] }>(
       `select string_agg(v, '' order by code) as piece from ${table} group by code // 20000 order by code // 20000`,
     );
     const encoder = new TextEncoder();
     let at = 0;
     for (const one of piece) at += encoder.encodeInto(one, bytes.subarray(at)).written;
-    this.bytes.set(table, { bytes, offsets });
     return { bytes, offsets };
   }
 
-  private async dictionary(key: string): Promise<Dictionary> {
-    const expressions = this.groups.get(key) ?? [key];
-    const name = expressions[0]!;
-    const known = this.dictionaries.get(name);
-    if (known) return known;
-    const table = `${this.table}_values_${this.dictionaries.size}`;
+  /** Expressions that share a dictionary go by the first of them. */
+  private dictionaryName(key: string): string {
+    return this.groups.get(key)?.[0] ?? key;
+  }
+
+  private async makeDictionary(db: Database, name: string, place: number): Promise<Dictionary> {
+    const expressions = this.groups.get(name) ?? [name];
+    const table = `${this.table}_values_${place}`;
     const distinct = expressions.map((one) => `select cast(${one} as varchar) as v from ${this.table}`).join(' union all ');
     await this.trying(name, () =>
-      this.db.run(
-        `create or replace temp table ${table} as select v, (row_number() over () - 1)::integer as code
+      db.run(
+        `create or replace table ${table} as select v, (row_number() over () - 1)::integer as code
          from (select distinct v from (${distinct}) where v is not null)`,
       ),
     );
-    const valueCount = await this.db.value<number>(`select count(*) from ${table}`);
-    const made = { table, valueCount, expressions };
-    this.dictionaries.set(name, made);
-    return made;
+    return { table, valueCount: await db.value<number>(`select count(*) from ${table}`), expressions };
   }
 
   /** DuckDB's complaint about the user's SQL as one line, without values: they may be patient data. */

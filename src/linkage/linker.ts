@@ -2,7 +2,7 @@
 
 import { UserError } from '../base/errors.ts';
 import { type Progress, silent } from '../base/progress.ts';
-import type { Database } from '../sql/duckdb.ts';
+import { type Database, quote } from '../sql/duckdb.ts';
 import { guardBlocks, nameBlocks, type RuleCount } from './blocking.ts';
 import type { Candidates } from './candidates.ts';
 import { Encoder } from './encode.ts';
@@ -46,9 +46,12 @@ export class Linker implements AsyncDisposable {
   private kernel: KernelData | undefined;
   private readonly rules = new Map<string, MadeRule>();
 
-  private constructor(options: LinkerOptions, encoder: Encoder) {
+  private readonly hasTextIds: boolean;
+
+  private constructor(options: LinkerOptions, encoder: Encoder, { hasTextIds }: { readonly hasTextIds: boolean }) {
     this.model = options.settings;
     this.encoder = encoder;
+    this.hasTextIds = hasTextIds;
     // While the database numbers values there is room for workers to start.
     const isReady = encoder.recordCount >= recordsWorthWorkers;
     this.pool = createPool({ isReady, ...(options.threads ? { threads: options.threads } : {}) });
@@ -70,7 +73,8 @@ export class Linker implements AsyncDisposable {
     const needed = options.columns && new Set([...settingsColumns(settings), ...options.columns].map((name) => name.toLowerCase()));
     const kept = columns.map(({ name }) => name).filter((name) => !needed || needed.has(name.toLowerCase()));
     const encoder = await Encoder.open(options.db, options.table, settings, kept);
-    if (encoder.recordCount > 0) return new Linker(options, encoder);
+    const id = columns.find(({ name }) => name.toLowerCase() === settings.uniqueId.toLowerCase());
+    if (encoder.recordCount > 0) return new Linker(options, encoder, { hasTextIds: id?.type === 'VARCHAR' });
     await encoder.close();
     throw new UserError('linkage.empty', `linkage: table has no rows: ${options.table}; nothing to link`);
   }
@@ -184,6 +188,11 @@ export class Linker implements AsyncDisposable {
         return written;
       }),
     };
+  }
+
+  /** Says that pairs will be written: what names the records is read beside what comes first. */
+  readAhead(): void {
+    if (this.hasTextIds) this.encoder.readAhead(this.encoder.nameValues(quote(this.model.uniqueId)));
   }
 
   /** Gives back the memory that training and prediction work with; they take it again when called again. */

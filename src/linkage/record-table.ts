@@ -83,8 +83,7 @@ async function readExpressions(encoder: Encoder, columns: readonly RecordColumn[
   const known = new Map<string, Read>();
   for (const { of, isName, type } of flat) {
     if (isName) {
-      const table = `(select cast(${of} as varchar) as v, __row as code from ${encoder.table})`;
-      known.set(of, { type, values: await readValues(encoder, type, { table, valueCount: encoder.recordCount }) });
+      known.set(of, { type, values: await readValues(encoder, type, encoder.nameValues(of)) });
     } else {
       const { codes, dictionary } = await encoder.codes(of);
       known.set(of, { type, values: await readValues(encoder, type, dictionary), codes });

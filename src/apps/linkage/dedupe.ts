@@ -49,6 +49,7 @@ export async function dedupe({ files, settingsFile, out, threshold, clusters, ..
   // Labels may be any column, and a mistyped one is to be answered with the nearest.
   const columns = plan?.labels ? {} : { columns: plan ? planColumns(plan) : [] };
   await using linker = await openLinker(db, files, settings, { ...stage, ...columns });
+  linker.readAhead();
   const training = trains ? await linker.train(plan) : undefined;
   const pairs = await linker.predict({ threshold });
   await linker.rest();

@@ -21,6 +21,7 @@ export async function predict({ files, modelFile, out, threshold, ...stage }: Pr
   refuseUntrained(settings);
   await using db = await openStore(stage);
   await using linker = await openLinker(db, files, settings, { ...stage, columns: [] });
+  linker.readAhead();
   const pairs = await linker.predict({ threshold });
   await linker.rest();
   await writeFile(out, (place) => linker.writePairs(pairs, place));
