@@ -145,6 +145,7 @@ export class Encoder {
 
   /** Begins to read the values of a dictionary, beside all else; `byteTable` then waits for them. */
   readAhead(dictionary: Pick<Dictionary, 'table' | 'valueCount'>): void {
+    if (this.bytes.has(dictionary.table)) return;
     const reading = this.db.connect().then(async (own) => {
       try {
         return await this.readBytes(own, dictionary);

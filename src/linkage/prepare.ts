@@ -124,11 +124,13 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
   const places = new Map<string, number>();
   const dictionaries: Dictionary[] = [];
   const dictionaryOf: number[] = [];
+  const isText = ({ table }: { readonly table: string }) => measured.has(table) || lettered.has(table);
+  // While one dictionary's values are looked at, the next one's are read.
+  for (const { dictionary } of codes.items) if (isText(dictionary)) encoder.readAhead(dictionary);
   for (const { dictionary } of codes.items) {
     let place = places.get(dictionary.table);
     if (place === undefined) {
-      const [isMeasured, isLettered] = [measured.has(dictionary.table), lettered.has(dictionary.table)];
-      const text = isMeasured || isLettered ? signatures(await encoder.byteTable(dictionary), isLettered) : undefined;
+      const text = isText(dictionary) ? signatures(await encoder.byteTable(dictionary), lettered.has(dictionary.table)) : undefined;
       places.set(dictionary.table, (place = dictionaries.push(text) - 1));
     }
     dictionaryOf.push(place);
