@@ -1,14 +1,21 @@
-import { SingleBar } from 'cli-progress';
-
 import type { Progress, Step } from '../base/progress.ts';
 import { bytesText, duration, thousands } from '../base/text.ts';
 
+// Bars are drawn on a terminal alone; whoever starts without one need not load them.
+const bars = process.stderr.isTTY ? await import('cli-progress') : undefined;
+
 /** Progress for people: a bar with rate and time left on a terminal; elsewhere one line per 10 %, so that logs stay short. */
 export function drawnProgress(out: NodeJS.WriteStream): Progress {
-  return { step: (name, { total, unit = '' } = {}) => (out.isTTY ? bar(out, name, total, unit) : lines(out, name, total, unit)) };
+  return {
+    step: (name, { total, unit = '' } = {}) => (out.isTTY && bars ? bar(out, bars, { name, total, unit }) : lines(out, name, total, unit)),
+  };
 }
 
-function bar(out: NodeJS.WriteStream, name: string, total: number | undefined, unit: string): Step {
+function bar(
+  out: NodeJS.WriteStream,
+  { SingleBar }: typeof import('cli-progress'),
+  { name, total, unit }: { readonly name: string; readonly total: number | undefined; readonly unit: string },
+): Step {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   const known = total !== undefined && total > 0;

@@ -80,6 +80,12 @@ function head(
 ): SavedTensor {
   const shape = [labelCount(labels), config.hiddenSize];
   if (score && !hasNewHead && score.shape[0] === shape[0]) return { shape, data: score.data.slice() };
+  return newHead(config, { seed, labels: shape[0]! });
+}
+
+/** A classification head as a new model gets it: normal, with the config's own spread. */
+export function newHead(config: ModelConfig, { seed, labels }: { readonly seed: number; readonly labels: number }): SavedTensor {
+  const shape = [labels, config.hiddenSize];
   const range = config.source['initializer_range'];
   return { shape, data: normal(sizeOf(shape), { deviation: typeof range === 'number' ? range : 0.02, keys: [seed, 'score'] }) };
 }

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { evidenceMetrics } from '../../apps/entity-resolution/evidence-metrics.ts';
 import { trainEvidence } from '../../apps/entity-resolution/evidence-train.ts';
 import { writeJson } from '../../base/files.ts';
-import { countOption, threadsOption, threadsSchema, verb } from '../verb.ts';
+import { countOption, threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import { folderSchema, inOption } from './options.ts';
 
 const schema = z.strictObject({

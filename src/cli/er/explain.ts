@@ -5,7 +5,8 @@ import { explainRecords } from '../../apps/entity-resolution/explain.ts';
 import { loadEvidenceModel } from '../../apps/entity-resolution/infer.ts';
 import { openSession } from '../../apps/entity-resolution/session.ts';
 import type { Explanation, Fact } from '../../evidence/explain.ts';
-import { threadsOption, threadsSchema, verb } from '../verb.ts';
+import { threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import { folderSchema, inOption, modelOption } from './options.ts';
 
 const schema = z.strictObject({

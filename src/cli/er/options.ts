@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 import { type Parameters, readParameters } from '../../apps/entity-resolution/settings.ts';
 import { UserError } from '../../base/errors.ts';
-import { threadsSchema, type VerbOption } from '../verb.ts';
+import { threadsSchema } from '../option-schemas.ts';
+import type { VerbOption } from '../verb.ts';
 
 /** Options that several verbs share, each with the schema that reads it. */
 export const inOption: VerbOption = { flags: '--in <folder>', help: 'run folder (facilities/, metadata/)', required: true };

@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 import { readBlock } from '../../apps/entity-resolution/settings.ts';
 import { UserError } from '../../base/errors.ts';
-import { numberOption, threadsSchema, type VerbOption } from '../verb.ts';
+import { numberOption, threadsSchema } from '../option-schemas.ts';
+import type { VerbOption } from '../verb.ts';
 
 /** Options of the verbs that make data. Older scripts say `--input` and `--output`: still understood, no longer shown. */
 export const folderOptions = (input: string, output: string): readonly VerbOption[] => [

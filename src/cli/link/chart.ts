@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { type ChartInputs, type ChartKind, drawChart } from '../../apps/linkage/chart.ts';
 import { UserError } from '../../base/errors.ts';
 import { nearest } from '../../base/text.ts';
-import { threadsOption, threadsSchema, verb } from '../verb.ts';
+import { threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import { fileSchema, filesSchema, idOption, sourceOption } from './options.ts';
 
 type Options = Partial<Omit<ChartInputs['thresholds'] & ChartInputs['waterfall'] & ChartInputs['blocking'], 'id'>> & {

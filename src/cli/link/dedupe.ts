@@ -5,7 +5,8 @@ import { type DedupeResult, dedupe } from '../../apps/linkage/dedupe.ts';
 import { UserError } from '../../base/errors.ts';
 import { thousands } from '../../base/text.ts';
 
-import { threadsOption, threadsSchema, verb } from '../verb.ts';
+import { threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import {
   clusterThresholdSchema,
   fileSchema,

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { thousands } from '../../base/text.ts';
 import type { TrainingReport } from '../../linkage/training.ts';
-import { countOption, numberOption, type VerbOption } from '../verb.ts';
+import { countOption, numberOption } from '../option-schemas.ts';
+import type { VerbOption } from '../verb.ts';
 
 /** Options that several verbs share. */
 export const peopleOption: VerbOption = {

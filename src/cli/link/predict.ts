@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { predict } from '../../apps/linkage/predict.ts';
 import { thousands } from '../../base/text.ts';
 
-import { threadsOption, threadsSchema, verb } from '../verb.ts';
+import { threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import {
   fileSchema,
   filesSchema,

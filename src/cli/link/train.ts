@@ -3,7 +3,8 @@ import { z } from 'zod';
 
 import { train } from '../../apps/linkage/train.ts';
 
-import { threadsOption, threadsSchema, verb } from '../verb.ts';
+import { threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import { fileSchema, filesSchema, maxBlockPairsOption, maxBlockPairsSchema, peopleOption, tellTraining } from './options.ts';
 
 const schema = z.strictObject({

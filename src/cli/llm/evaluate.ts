@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { type EvaluateReport, evaluateModel } from '../../apps/llm/evaluate.ts';
 import { thousands } from '../../base/text.ts';
 import { storagePolicies } from '../../models/storage.ts';
-import { countOption, threadsOption, threadsSchema, verb } from '../verb.ts';
+import { countOption, threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import { adapterOption, modelOption, pathSchema } from './options.ts';
 
 const schema = z.strictObject({

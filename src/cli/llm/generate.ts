@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { type Answers, answer } from '../../apps/llm/generate.ts';
 import { readPrompts } from '../../apps/llm/prompts.ts';
 import { UserError } from '../../base/errors.ts';
-import { countOption, numberOption, threadsOption, threadsSchema, verb } from '../verb.ts';
+import { countOption, numberOption, threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import { adapterOption, modelOption, pathSchema } from './options.ts';
 
 const schema = z.strictObject({

@@ -3,7 +3,8 @@ import { z } from 'zod';
 
 import { mergeAdapter } from '../../apps/llm/merge.ts';
 import { thousands } from '../../base/text.ts';
-import { threadsOption, threadsSchema, verb } from '../verb.ts';
+import { threadsSchema } from '../option-schemas.ts';
+import { threadsOption, verb } from '../verb.ts';
 import { adapterOption, dtypeOption, dtypeSchema, modelOption, noTokenizer, outOption, pathSchema } from './options.ts';
 
 const schema = z.strictObject({

@@ -9,7 +9,8 @@ import { readTrainingYaml, settingNames, settingsFromFlags, trainingSettings } f
 import { gitCommit } from '../git-commit.ts';
 import { finishOnInterrupt } from '../interrupt.ts';
 import { followOptions } from '../mlflow-access.ts';
-import { numberOption, threadsOption, threadsSchema, type VerbOption, verb } from '../verb.ts';
+import { numberOption, threadsSchema } from '../option-schemas.ts';
+import { threadsOption, type VerbOption, verb } from '../verb.ts';
 import { version } from '../version.ts';
 
 const schema = z.looseObject({

@@ -7,7 +7,8 @@ import { dagDot, dagMermaid, dagText, edgesOf } from '../../pipeline/dag-text.ts
 import { selectStages } from '../../pipeline/graph.ts';
 import { openPipeline } from '../../pipeline/workplace.ts';
 import { verb } from '../verb.ts';
-import { cwdOption, cwdSchema, targetsSchema } from './options.ts';
+import { cwdOption } from './options.ts';
+import { cwdSchema, targetsSchema } from './schemas.ts';
 
 const schema = z.strictObject({
   stage: targetsSchema,

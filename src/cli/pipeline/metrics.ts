@@ -9,7 +9,8 @@ import type { Pipeline } from '../../pipeline/stage.ts';
 import { parseValues, readValues } from '../../pipeline/value-file.ts';
 import { verb } from '../verb.ts';
 import { outputsAtRevision } from './file-at-revision.ts';
-import { allOption, cwdOption, cwdSchema, markdownOption, pipelineFile, revision, revisionSchema } from './options.ts';
+import { allOption, cwdOption, markdownOption, pipelineFile, revision } from './options.ts';
+import { cwdSchema, revisionSchema } from './schemas.ts';
 import { figureText, jsonChanges, jsonValue, table } from './value-table.ts';
 
 /** `clinfuse metrics`: what a pipeline measured. */

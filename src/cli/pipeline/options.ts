@@ -1,21 +1,16 @@
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
 
 import type { VerbOption } from '../verb.ts';
 
 /** Options that the verbs of a pipeline share. */
 export const cwdOption: VerbOption = { flags: '-c, --cwd <folder>', help: 'folder that holds dvc.yaml', default: '.' };
-export const cwdSchema = z.string().min(1);
 
 export const markdownOption: VerbOption = { flags: '--md', help: 'the table as Markdown' };
 export const allOption: VerbOption = { flags: '--all', help: 'also what did not change' };
 
 export const revision = { name: 'rev', help: 'commit, branch or tag to compare with (default: HEAD)' };
-export const revisionSchema = z.string().min(1).default('HEAD');
 
 export const pipelineFile = (folder: string): string => join(folder, 'dvc.yaml');
-
-export const targetsSchema = z.array(z.string().min(1)).default([]);
 
 const bin = join(import.meta.dirname, '..', '..', '..', 'bin');
 

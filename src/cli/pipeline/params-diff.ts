@@ -7,7 +7,8 @@ import { compareValues, parametersOf, parametersOfAll } from '../../pipeline/fig
 import { parseValues, readValues } from '../../pipeline/value-file.ts';
 import { verb } from '../verb.ts';
 import { filesAtRevision } from './file-at-revision.ts';
-import { allOption, cwdOption, cwdSchema, markdownOption, pipelineFile, revision, revisionSchema } from './options.ts';
+import { allOption, cwdOption, markdownOption, pipelineFile, revision } from './options.ts';
+import { cwdSchema, revisionSchema } from './schemas.ts';
 import { jsonChanges, table, valueText } from './value-table.ts';
 
 /** `clinfuse params`: what a pipeline is set to. */

@@ -13,7 +13,8 @@ import { readPipeline } from '../../pipeline/dvc-file.ts';
 import { filesOf, isPage, isPicture, type Plot, type PlotDefinition, plotDefinitions, plotOf } from '../../pipeline/plots.ts';
 import { type Rows, rowsOf } from '../../pipeline/rows.ts';
 import { verb } from '../verb.ts';
-import { cwdOption, cwdSchema, pipelineFile } from './options.ts';
+import { cwdOption, pipelineFile } from './options.ts';
+import { cwdSchema } from './schemas.ts';
 
 const formats = {
   svg: async (spec: ChartSpec, file: string) => writeText(file, await renderSvg(spec)),

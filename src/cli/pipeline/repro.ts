@@ -1,23 +1,38 @@
 import type { Command } from 'commander';
-import { z } from 'zod';
 
 import { type Outcome, type ReproReport, repro } from '../../pipeline/run.ts';
 import { killRunning } from '../../pipeline/shell.ts';
 import type { VerbResult } from '../context.ts';
 import { finishOnInterrupt } from '../interrupt.ts';
-import { countOption, verb } from '../verb.ts';
-import { cwdOption, cwdSchema, stageEnvironment, targetsSchema } from './options.ts';
+import { type OptionSchema, verb } from '../verb.ts';
+import { cwdOption, stageEnvironment } from './options.ts';
 import { stageLines } from './stage-lines.ts';
 
-const schema = z.strictObject({
-  stage: targetsSchema,
-  cwd: cwdSchema,
-  force: z.boolean().default(false),
-  singleItem: z.boolean().default(false),
-  downstream: z.boolean().default(false),
-  dry: z.boolean().default(false),
-  jobs: countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' }),
-});
+type ReproWords = {
+  readonly stage: readonly string[];
+  readonly cwd: string;
+  readonly force: boolean;
+  readonly singleItem: boolean;
+  readonly downstream: boolean;
+  readonly dry: boolean;
+  readonly jobs: number;
+};
+
+/** By hand: nothing to do is to be said at once. What commander collected are texts and flags already. */
+const schema: OptionSchema<ReproWords> = {
+  safeParse: (raw) => {
+    const said = raw as Readonly<Record<string, unknown>>;
+    const is = (flag: string) => said[flag] === true;
+    const jobs = String(said['jobs']);
+    if (!/^[1-9]\d*$/.test(jobs))
+      return { success: false, error: { issues: [{ path: ['jobs'], message: 'not a whole number from 1 up' }] } };
+    const flags = { force: is('force'), singleItem: is('singleItem'), downstream: is('downstream'), dry: is('dry') };
+    return {
+      success: true,
+      data: { stage: (said['stage'] ?? []) as readonly string[], cwd: String(said['cwd']), ...flags, jobs: Number(jobs) },
+    };
+  },
+};
 
 /** `clinfuse repro`: runs the stages of a dvc.yaml whose inputs have changed. */
 export function reproCommand(): Command {

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { type Change, changeText } from '../../pipeline/decide.ts';
 import { status, statusJson } from '../../pipeline/status.ts';
 import { verb } from '../verb.ts';
-import { cwdOption, cwdSchema, targetsSchema } from './options.ts';
+import { cwdOption } from './options.ts';
+import { cwdSchema, targetsSchema } from './schemas.ts';
 
 const schema = z.strictObject({ stage: targetsSchema, cwd: cwdSchema });
 

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { UserError } from '../../base/errors.ts';
 import { championOf } from '../../training/promotion.ts';
 import { damagedFiles, predictionsPath, readVersion, versionPath } from '../../training/registry.ts';
-import { countOption, verb } from '../verb.ts';
+import { countOption } from '../option-schemas.ts';
+import { verb } from '../verb.ts';
 import { figuresText } from './list.ts';
 import { registryOption, registrySchema } from './options.ts';
 

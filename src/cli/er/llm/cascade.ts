@@ -11,7 +11,8 @@ import { writeFolder } from '../../../base/files.ts';
 import { thousands } from '../../../base/text.ts';
 import { storagePolicies } from '../../../models/storage.ts';
 import { Database } from '../../../sql/duckdb.ts';
-import { countOption, numberOption, threadsOption, threadsSchema, verb } from '../../verb.ts';
+import { countOption, numberOption, threadsSchema } from '../../option-schemas.ts';
+import { threadsOption, verb } from '../../verb.ts';
 import { folderSchema, outOption } from '../options.ts';
 
 const path = z.string().min(1);
@@ -34,7 +35,7 @@ const schema = z.strictObject({
 export function cascadeCommand(): Command {
   return verb({
     name: 'cascade',
-    summary: 'asks a language model only about pairs the evidence is unsure of, within a budget, and joins both',
+    summary: 'asks about pairs the evidence is unsure of, within a budget, and joins both',
     example:
       'clinfuse er llm cascade --resolved output/resolved --inferred output/inferred --fusion fusion.json --model base --adapter run/adapter --max-pairs 500 --out output/cascade',
     options: [

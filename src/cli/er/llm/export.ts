@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 
 import { exportPairs } from '../../../apps/entity-resolution/llm/export.ts';
-import { countOption, threadsOption, threadsSchema, verb } from '../../verb.ts';
+import { countOption, threadsSchema } from '../../option-schemas.ts';
+import { threadsOption, verb } from '../../verb.ts';
 
 const path = z.string().min(1);
 const schema = z.strictObject({

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { fitCascade } from '../../../apps/entity-resolution/llm/fit-cascade.ts';
 import { writeJson } from '../../../base/files.ts';
 import { thousands } from '../../../base/text.ts';
-import { countOption, threadsOption, threadsSchema, verb } from '../../verb.ts';
+import { countOption, threadsSchema } from '../../option-schemas.ts';
+import { threadsOption, verb } from '../../verb.ts';
 import { folderSchema, inOption } from '../options.ts';
 
 const path = z.string().min(1);

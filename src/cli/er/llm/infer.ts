@@ -7,7 +7,8 @@ import { UserError } from '../../../base/errors.ts';
 import { thousands } from '../../../base/text.ts';
 import { storagePolicies } from '../../../models/storage.ts';
 import { Database } from '../../../sql/duckdb.ts';
-import { countOption, threadsOption, threadsSchema, verb } from '../../verb.ts';
+import { countOption, threadsSchema } from '../../option-schemas.ts';
+import { threadsOption, verb } from '../../verb.ts';
 
 const path = z.string().min(1);
 const positive = countOption.refine((count) => count > 0, { message: 'not a whole number from 1 up' });

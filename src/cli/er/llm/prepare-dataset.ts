@@ -6,7 +6,8 @@ import { writePairDataset } from '../../../apps/entity-resolution/llm/pair-datas
 import { splitNames } from '../../../apps/entity-resolution/llm/patient-splits.ts';
 import { openSession } from '../../../apps/entity-resolution/session.ts';
 import { thousands } from '../../../base/text.ts';
-import { countOption, numberOption, threadsOption, threadsSchema, verb } from '../../verb.ts';
+import { countOption, numberOption, threadsSchema } from '../../option-schemas.ts';
+import { threadsOption, verb } from '../../verb.ts';
 import { folderSchema, inOption, outOption } from '../options.ts';
 
 const schema = z.strictObject({

@@ -5,7 +5,8 @@ import { pairTrainingSettings, trainPairs } from '../../../apps/entity-resolutio
 import { readTrainingYaml, settingsFromFlags } from '../../../training/training-settings.ts';
 import { finishOnInterrupt } from '../../interrupt.ts';
 import { settingFlags, tellPlan, tellReport } from '../../llm/train.ts';
-import { countOption, threadsOption, threadsSchema, type VerbOption, verb } from '../../verb.ts';
+import { countOption, threadsSchema } from '../../option-schemas.ts';
+import { threadsOption, type VerbOption, verb } from '../../verb.ts';
 import { folderSchema } from '../options.ts';
 
 const schema = z.looseObject({
