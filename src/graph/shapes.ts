@@ -131,11 +131,11 @@ export const operators = {
       return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N] }];
     },
   },
-  /** x in steps of `scale` from `zero` (0 where left out), both along one axis, rounded and held to 0..255; and back. */
+  /** x in steps of `scale` from `zero` [along one axis], rounded and held to 0..255; and back. */
   QuantizeLinear: {
     attributes: { axis: 'int' },
     infer: ([x, scale, zero], { axis }) => {
-      if (zero) checkType(zero, 'uint8');
+      checkType(zero!, 'uint8');
       checkAlong(x!, scale!, axis as number);
       return [{ type: 'uint8', shape: x!.shape }];
     },
@@ -148,7 +148,7 @@ export const operators = {
       return [{ type: 'float32', shape: x!.shape }];
     },
   },
-  /** a uint8 [M, K], b int8 [K, N], scale of a (one), scales of b [N], zero point of a (one; 0 where left out): the float product. */
+  /** a uint8 [M, K], b int8 [K, N], scale of a (one), scales of b [N], zero point of a (one): the float product. */
   MatMulIntegerToFloat: {
     domain: 'com.microsoft',
     attributes: {},

@@ -8,26 +8,10 @@
 // 8 bits for what the first leaves. Measured beside bfloat16: docs/experiments.md.
 
 import { gradients, type Rule } from '../graph/gradients.ts';
-import {
-  abs,
-  add,
-  apply,
-  constant,
-  dequantizeRows,
-  input,
-  mul,
-  quantizeRows,
-  reduceMax,
-  reshape,
-  scalar,
-  slice,
-  sub,
-} from '../graph/node.ts';
+import { abs, add, apply, constant, dequantizeRows, input, mul, quantizeRows, reduceMax, reshape, scalar, sub } from '../graph/node.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { fixed, type Node, type Value } from '../graph/value.ts';
 import { linearNames } from './decoder-layer.ts';
-import type { VocabularyPart } from './head.ts';
-import { meanRow } from './row-parts.ts';
 
 /** The gradient table with 8-bit products for the frozen linear layers of a decoder layer, known by their labels. */
 export const fastGradients: typeof gradients = {
@@ -66,46 +50,23 @@ function product({ label, inputs: [x] }: Node, gradient: Value): Value {
 }
 
 /**
- * Mixes rows of the vocabulary by shares (head.ts), each row's largest share being 255 steps. Most shares are far below a step: rounding
- * them to 0 would err alike in every row, and what adds up over all rows and layers made gradients a third wrong. So `noise`
- * [rows, size] of -0.5 to 0.5, the same for all parts, is added first: a share of 0.1 steps becomes a whole one in every tenth row.
- */
-export function fastMix(size: number): (shares: Value, part: VocabularyPart) => Value {
-  const noise = input('noise', 'float32', ['rows', size]);
-  return (shares, { name, dense, largest }) => {
-    const [count, width] = fixed(dense.shape) as [number, number];
-    const packed = input(`${name}.int8`, 'int8', [count, width]);
-    const columns = input(`${name}.int8.columns`, 'float32', [width]);
-    const step = mul(largest, scalar(1 / 255));
-    const own = count === size ? noise : slice(noise, { axis: 1, from: 0, to: count });
-    const steps = reshape(step, shares.shape.slice(0, 1));
-    const q = apply('QuantizeLinear', [add(shares, mul(own, step)), steps], { attributes: { axis: 0 } })[0]!;
-    const apart = apply('MatMulIntegerToFloat', [q, packed, scalar(1), columns], { label: `${name}.int8` })[0]!;
-    return add(mul(apart, step), input(`${name}.int8.mean`, 'float32', [1, width]));
-  };
-}
-
-/**
  * The 8-bit copy of a matrix [out, in] that the fast backward pass takes, with a scale for every row and every column.
  *
  * @param options.largest 127, or 63 on processors whose 8-bit products saturate
- * @param options.hasRows whether rows are scaled; without it they are all 1 and not given
  */
 export function int8Tensors(
   name: string,
   { shape, data }: { readonly shape: readonly number[]; readonly data: Float32Array },
-  { largest, hasRows = true }: { readonly largest: number; readonly hasRows?: boolean },
+  { largest }: { readonly largest: number },
 ): Readonly<Record<string, Tensor>> {
   const [out, inner] = shape as readonly [number, number];
-  const rows = new Float32Array(out).fill(1);
+  const rows = new Float32Array(out);
   const columns = new Float32Array(inner);
   for (let row = 0; row < out; row++) {
     const [from, to] = [row * inner, (row + 1) * inner];
-    if (hasRows) {
-      let most = 0;
-      for (let at = from; at < to; at++) most = Math.max(most, Math.abs(data[at]!));
-      rows[row] = Math.sqrt(most) || 1;
-    }
+    let most = 0;
+    for (let at = from; at < to; at++) most = Math.max(most, Math.abs(data[at]!));
+    rows[row] = Math.sqrt(most) || 1;
     for (let at = from; at < to; at++) columns[at - from] = Math.max(columns[at - from]!, Math.abs(data[at]!) / rows[row]!);
   }
   const factors = columns.map((size) => (size > 0 ? largest / size : 0));
@@ -115,23 +76,11 @@ export function int8Tensors(
   }
   return {
     [`${name}.int8`]: tensor('int8', [out, inner], q),
-    ...(hasRows && { [`${name}.int8.rows`]: tensor('float32', [out], rows) }),
+    [`${name}.int8.rows`]: tensor('float32', [out], rows),
     [`${name}.int8.columns`]: tensor(
       'float32',
       [inner],
       columns.map((size) => size / largest),
     ),
   };
-}
-
-/** What `fastMix` takes of rows of the vocabulary [size, hidden]: their mean, and in 8 bits what sets each apart from it. */
-export function int8Vocabulary(
-  name: string,
-  { shape, data }: { readonly shape: readonly number[]; readonly data: Float32Array },
-  { largest }: { readonly largest: number },
-): Readonly<Record<string, Tensor>> {
-  const width = shape[1]!;
-  const mean = meanRow(data, width);
-  const apart = data.map((value, at) => value - mean.data[at % width]!);
-  return { [`${name}.int8.mean`]: mean, ...int8Tensors(name, { shape, data: apart }, { largest, hasRows: false }) };
 }

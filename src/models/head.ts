@@ -49,15 +49,6 @@ export type CausalOptions = {
   /** The vocabulary from its first row to its last. */
   readonly parts: readonly { readonly form: WeightForm; readonly size: number }[];
   readonly labelSmoothing?: number;
-  readonly mix?: (shares: Value, part: VocabularyPart) => Value;
-};
-
-export type VocabularyPart = {
-  readonly name: string;
-  /** [size, hidden] */
-  readonly dense: Value;
-  /** Of each row's shares, [rows, 1]. */
-  readonly largest: Value;
 };
 
 /**
@@ -68,19 +59,14 @@ export type VocabularyPart = {
  *   loss = log sum exp(z) - <h, t>     d loss / dh = softmax(z) W - t
  *
  * @param options.labelSmoothing share of the target given evenly to the whole vocabulary; then `mean` [1, hidden], its mean row, is asked for
- * @param options.mix softmax(z) W in another way
  */
-export function causalHead(
-  config: ModelConfig,
-  { parts, labelSmoothing = 0, mix = (shares, { dense }) => gemm(shares, dense) }: CausalOptions,
-): CausalGraph {
+export function causalHead(config: ModelConfig, { parts, labelSmoothing = 0 }: CausalOptions): CausalGraph {
   const { hidden, normed } = finalNorm(config);
   const whole = parts
     .map(({ form, size }, i): Mixture => {
-      const name = `lm_head.${i}`;
-      const part = weight(name, form, [size, config.hiddenSize]);
-      const { shares, largest, sum } = softmaxed(part.times(normed));
-      return { sum, mixed: mix(shares, { name, dense: part.dense, largest }) };
+      const part = weight(`lm_head.${i}`, form, [size, config.hiddenSize]);
+      const { shares, sum } = softmaxed(part.times(normed));
+      return { sum, mixed: gemm(shares, part.dense) };
     })
     .reduce(together);
   const chosen = input('chosen', 'float32', [rows, config.hiddenSize]);
@@ -101,11 +87,11 @@ function together(a: Mixture, b: Mixture): Mixture {
   return { sum, mixed: add(mul(a.mixed, left), mul(b.mixed, right)) };
 }
 
-/** Softmax of each row, the largest of its shares, and log sum exp. The largest share is exp(0) / sum exp(z - max): it tells the sum. */
+/** Softmax of each row, and log sum exp. The largest share is exp(0) / sum exp(z - max): it tells the sum. */
 function softmaxed(scores: Value) {
   const shares = softmax(scores);
   const largest = reduceMax(shares, [1]);
-  return { shares, largest, sum: sub(reduceMax(scores, [1]), log(largest)) };
+  return { shares, sum: sub(reduceMax(scores, [1]), log(largest)) };
 }
 
 export type ClassGraph = {

@@ -1,7 +1,6 @@
 // The loss of a batch and, for training, its gradient on the last layer's output. Only places that count go through the head: targets
 // that are masked cost nothing. Of a class batch the last layer gives no more than the last tokens.
 
-import { random } from '../base/random.ts';
 import { backward } from '../graph/backward.ts';
 import { expand, scalar } from '../graph/node.ts';
 import { writeModel } from '../graph/onnx-proto.ts';
@@ -9,8 +8,7 @@ import { openSession, type Session } from '../graph/session.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { Value } from '../graph/value.ts';
 import type { Batch, CausalBatch, ClassBatch } from './batch.ts';
-import { dense, expandRows, toFloat32 } from './expand.ts';
-import { fastMix, int8Vocabulary } from './fast-backward.ts';
+import { expandRows, toFloat32 } from './expand.ts';
 import { causalHead, classHead } from './head.ts';
 import { type LanguageModel, takeRows } from './language-model.ts';
 import { runnable } from './resident.ts';
@@ -23,8 +21,6 @@ export type LossOptions = {
   readonly labelSmoothing?: number;
   /** Weight of each class, in order. */
   readonly classWeights?: readonly number[];
-  /** `fast`: 8-bit products in the backward pass, at the cost of one more byte per frozen weight. */
-  readonly precision?: 'exact' | 'fast';
 };
 
 export type HeadResult = {
@@ -65,18 +61,14 @@ export function lossHead(model: LanguageModel, options: LossOptions = {}): Head 
   };
 }
 
-function causalLoss({ config, resident, sessionOptions }: LanguageModel, { labelSmoothing = 0, precision = 'exact' }: LossOptions): Head {
+function causalLoss({ config, resident, sessionOptions }: LanguageModel, { labelSmoothing = 0 }: LossOptions): Head {
   const counted = ({ targets }: CausalBatch): Int32Array => Int32Array.from(targets.keys()).filter((at) => targets[at]! >= 0);
   // Made when a causal batch first comes: a classifier never needs the vocabulary as a matrix.
   let made: ReturnType<typeof vocabularyInputs> | undefined;
-  const vocabulary = () => (made ??= vocabularyInputs(runnable(resident.head), { labelSmoothing, precision }));
+  const vocabulary = () => (made ??= vocabularyInputs(runnable(resident.head), labelSmoothing));
   const sessions = twoSessions((isTraining) => {
     const parts = vocabulary().parts.map((part) => ({ form: formOf(part), size: part.shape[0]! }));
-    const { losses, gradient } = causalHead(config, {
-      parts,
-      labelSmoothing,
-      ...(precision === 'fast' && { mix: fastMix(parts[0]!.size) }),
-    });
+    const { losses, gradient } = causalHead(config, { parts, labelSmoothing });
     return writeModel({ outputs: isTraining ? { 'd.hidden': gradient, losses } : { losses } });
   }, sessionOptions);
   return {
@@ -88,7 +80,7 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
       const width = config.hiddenSize;
       const gradient = denominator === undefined ? undefined : new Float32Array(data.length);
       const session = await sessions.open(denominator !== undefined);
-      const { head, parts, tensors, noiseFor } = vocabulary();
+      const { head, parts, tensors } = vocabulary();
       const turn = Math.max(1, Math.floor(scoresAtOnce / parts[0]!.shape[0]!));
       let lossSum = 0;
       for (let from = 0; from < places.length; from += turn) {
@@ -100,7 +92,6 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
           norm: resident.norm,
           weights: tensor('float32', [rows.length, 1], new Float32Array(rows.length).fill(1 / (denominator ?? 1))),
           ...tensors,
-          ...(precision === 'fast' && gradient && { noise: noiseFor(rows.length) }),
         });
         for (const loss of losses!.data as Float32Array) lossSum += loss;
         if (gradient) putRows(gradient, rows, { width, values: found!.data as Float32Array });
@@ -110,22 +101,12 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
   };
 }
 
-/** What every run of the causal head is given: the vocabulary in parts, their 8-bit copies, the mean row. `noise` makes that of `fastMix`. */
-function vocabularyInputs(head: StoredTensor, { labelSmoothing, precision }: Required<Pick<LossOptions, 'labelSmoothing' | 'precision'>>) {
+/** What every run of the causal head is given: the vocabulary in parts, and its mean row where that is asked for. */
+function vocabularyInputs(head: StoredTensor, labelSmoothing: number) {
   const parts = rowParts(head, partSize);
   const tensors: Record<string, Tensor> = labelSmoothing > 0 ? { mean: meanRow(toFloat32(head), head.shape[1]!) } : {};
-  for (const [i, part] of parts.entries()) {
-    const name = `lm_head.${i}`;
-    Object.assign(tensors, weightTensors(name, part), precision === 'fast' && int8Vocabulary(name, dense(part), { largest: 127 }));
-  }
-  let noise = new Float32Array(0);
-  const noiseFor = (rows: number): Tensor => {
-    const size = parts[0]!.shape[0]!;
-    const draw = random(0);
-    if (noise.length < rows * size) noise = Float32Array.from({ length: rows * size }, () => draw.float() - 0.5);
-    return tensor('float32', [rows, size], noise.subarray(0, rows * size));
-  };
-  return { head, parts, tensors, noiseFor };
+  for (const [i, part] of parts.entries()) Object.assign(tensors, weightTensors(`lm_head.${i}`, part));
+  return { head, parts, tensors };
 }
 
 function classLoss(model: LanguageModel, { labelSmoothing = 0, classWeights }: LossOptions): Head {

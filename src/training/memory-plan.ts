@@ -78,12 +78,12 @@ export function planMemory({
     return {
       program: programBytes,
       weights: layers.reduce((sum, shape) => sum + weightBytes(config, shape, precision), 0),
-      vocabulary: vocabularyBytes + (task === 'causal' && precision === 'fast' ? config.vocabSize * config.hiddenSize : 0),
+      vocabulary: vocabularyBytes,
       // Values, gradients and two moments.
       'adapter and optimizer': 16 * trainedCount,
       activations: (layers.length + 2) * hidden + kept.reduce((sum, bytes) => sum + bytes, 0),
       'working memory': Math.max(...each.map(({ keptPeak, freshPeak }) => (isAnyDropped ? freshPeak : keptPeak))),
-      // Scores, their softmax and the fast mode's noise, for as many as go through the head at once.
+      // Scores and what is made of them, for as many as go through the head at once.
       logits: task === 'causal' ? 3 * 4 * Math.min(rows * tokens * config.vocabSize, scoresAtOnce) : 0,
     };
   };
