@@ -6,8 +6,8 @@ import { pathOf } from './verb.ts';
 import { version } from './version.ts';
 
 /** Areas, and verbs that stand alone, in the order of the help. One is loaded when its name is called, all when none is. */
-const parts: Readonly<Record<string, () => Promise<Command>>> = {
-  er: async () => (await import('./er.ts')).erCommand(),
+const parts: Readonly<Record<string, (verb: string | undefined) => Promise<Command>>> = {
+  er: async (verb) => (await import('./er.ts')).erCommand(verb),
   link: async () => (await import('./link.ts')).linkCommand(),
   llm: async () => (await import('./llm.ts')).llmCommand(),
   registry: async () => (await import('./registry.ts')).registryCommand(),
@@ -27,7 +27,7 @@ export async function program(argv: readonly string[] = []): Promise<Command> {
     .description('Joins the pieces of patients’ records held at many facilities: linkage, clinical evidence, golden records.')
     .version(version);
   const named = parts[argv[0] ?? ''];
-  for (const load of named ? [named] : Object.values(parts)) root.addCommand(await load());
+  for (const load of named ? [named] : Object.values(parts)) root.addCommand(await load(argv[1]));
   root.addHelpText('after', () => `\nVerbs:\n${verbList(root)}\n\nEvery verb: --help with an example, --json for machines, --quiet.`);
   for (const command of descendants(root)) if (command.commands.length > 0) suggestNearest(command);
   for (const command of descendants(root)) command.exitOverride().configureOutput({ outputError: () => {} });
