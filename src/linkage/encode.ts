@@ -89,14 +89,10 @@ export class Encoder {
     // Numbering values leaves half of a small machine idle, as does reading codes: two connections take half of either.
     const lanes = keys.length > 1 ? [this.db, await this.beside()] : [this.db];
     const inLanes = async <T>(items: readonly T[], work: (db: Database, own: readonly T[]) => Promise<void>) => {
-      await Promise.all(
-        lanes.map((db, lane) =>
-          work(
-            db,
-            items.filter((_, i) => i % lanes.length === lane),
-          ),
-        ),
-      );
+      const own = (lane: number) => items.filter((_, i) => i % lanes.length === lane);
+      // A fault is told when both are at rest: whoever hears of it may close the connections.
+      const ends = await Promise.allSettled(lanes.map((db, lane) => work(db, own(lane))));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
     };
     const names = [...new Set(keys.map((key) => this.dictionaryName(key)))].filter((name) => !this.dictionaries.has(name));
     const places = new Map(names.map((name, i) => [name, this.dictionaries.size + i]));
