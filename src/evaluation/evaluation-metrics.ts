@@ -1,3 +1,4 @@
+import { rounded } from '../base/statistics.ts';
 import { bCubed } from './b-cubed.ts';
 import { clusterMetrics } from './clusters.ts';
 import { pairwiseFromClusters, pairwiseFromEdges } from './pairwise.ts';
@@ -40,11 +41,11 @@ export function evaluationMetrics({ predicted, truth, edges, autoMatchCount, mod
     avg_records_per_patient: sizes.size === 0 ? 0 : predicted.length / sizes.size,
     max_records_per_patient: [...sizes.values()].reduce((most, size) => Math.max(most, size), 0),
     n_clusters: clusters.clusters,
-    purity: round4(clusters.purity),
+    purity: rounded(clusters.purity, 4),
     impure_clusters: clusters.impureClusters,
-    completeness: round4(clusters.completeness),
+    completeness: rounded(clusters.completeness, 4),
     split_patients: clusters.splitPatients,
-    perfect_resolution_rate: round4(clusters.perfectResolutionRate),
+    perfect_resolution_rate: rounded(clusters.perfectResolutionRate, 4),
     auto_match_count: autoMatchCount,
     llm_match_count: modelMatchCount,
     total_match_count: edges.left.length,
@@ -69,8 +70,4 @@ function keepLabelled({ predicted, truth, edges }: Pick<EvaluationInput, 'predic
     right.push(b);
   }
   return { predicted: kept.map((i) => predicted[i]!), truth: kept.map((i) => truth[i]!), edges: { left, right } };
-}
-
-function round4(value: number): number {
-  return Math.round(value * 10_000) / 10_000;
 }

@@ -10,7 +10,7 @@ import { UserError } from '../base/errors.ts';
 import { printable } from '../base/text.ts';
 import { isNf4, quantisedWeight, readNf4, readNf4State } from './bitsandbytes.ts';
 import { openGguf } from './gguf-model.ts';
-import type { ModelFolder, TensorEntry } from './model-folder.ts';
+import { type ModelFolder, precisionOfType, type TensorEntry } from './model-folder.ts';
 import { type Precision, readConfig } from './read-config.ts';
 import { openSafetensors, readStored, type Safetensors } from './safetensors.ts';
 import { checkTensors, tensorShapes } from './tensor-shapes.ts';
@@ -141,7 +141,7 @@ function textName(name: string): string | undefined {
 function precisionOf(places: ReadonlyMap<string, Place>): Precision {
   const place = places.get('model.embed_tokens.weight');
   const type = place?.file.tensors.get(place.fileName)?.type;
-  return type === 'BF16' ? 'bf16' : type === 'F16' ? 'f16' : 'f32';
+  return precisionOfType(type);
 }
 
 function refuseOtherQuantisation(quantisation: unknown): void {

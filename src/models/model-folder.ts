@@ -1,4 +1,5 @@
 import type { ModelConfig } from './config.ts';
+import type { Precision } from './read-config.ts';
 import type { StoredTensor } from './stored-tensor.ts';
 
 /**
@@ -20,3 +21,6 @@ export type TensorEntry = {
   /** The file's own word for it: `BF16`, `F32`, `U8` (NF4), `Q4_1`. */
   readonly type: string;
 };
+
+/** The precision that a tensor is kept in where it is written again: its type's own, float32 for what is none of the three. */
+export const precisionOfType = (type: string | undefined): Precision => (type === 'BF16' ? 'bf16' : type === 'F16' ? 'f16' : 'f32');

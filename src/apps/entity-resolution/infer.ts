@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 
 import { writeJson } from '../../base/files.ts';
-import { logit, sigmoid } from '../../base/statistics.ts';
+import { logit, rounded, sigmoid } from '../../base/statistics.ts';
 import { type EvidenceModel, readEvidenceModel } from '../../evidence/model-file.ts';
 import { buildProfiles } from '../../evidence/profile.ts';
 import { clinicalScorer } from '../../evidence/score.ts';
@@ -89,15 +89,11 @@ export async function infer(
   await db.run('drop table predictions');
   const metrics = {
     examples: count,
-    elapsed_seconds: round2(seconds),
-    throughput: round2(count / Math.max(seconds, 1e-6)),
-    profile_seconds: round2(profileSeconds),
+    elapsed_seconds: rounded(seconds, 2),
+    throughput: rounded(count / Math.max(seconds, 1e-6), 2),
+    profile_seconds: rounded(profileSeconds, 2),
     batch_size: count,
   };
   await writeJson(join(out, 'inference_metrics.json'), metrics);
   return { pairs: { ...pairs, clinical }, metrics };
-}
-
-function round2(value: number): number {
-  return Math.round(value * 100) / 100;
 }

@@ -18,8 +18,13 @@ export type ScoredPairs = {
   readonly clinical?: Float64Array;
 };
 
-/** Columns of a file, as the message of a missing one names them. */
-async function columnsOf(db: Database, file: string, wanted: readonly string[], stage: string): Promise<Set<string>> {
+/**
+ * Columns of a Parquet file that a stage before wrote.
+ *
+ * @param stage who asks, first in the message
+ * @throws UserError `stage.missing`, `stage.column`
+ */
+export async function columnsOf(db: Database, file: string, wanted: readonly string[], stage: string): Promise<Set<string>> {
   if (!existsSync(file)) throw new UserError('stage.missing', `${stage}: file not found: ${file}; run the stage that writes it first`);
   const names = (await readingFile(file, () => db.describe(literal(file)))).map(({ name }) => name);
   requireColumns(wanted, names, { part: stage, code: 'stage.column', file });

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 
 import { writeJson } from '../../base/files.ts';
-import { logit, sigmoid } from '../../base/statistics.ts';
+import { logit, rounded, sigmoid } from '../../base/statistics.ts';
 import { truePairCount } from '../../evaluation/pairwise.ts';
 import { bestGridThreshold, precisionRecallCurve, scoreAtThreshold } from '../../evaluation/thresholds.ts';
 import { buildDemographics } from '../../evidence/demographics.ts';
@@ -112,16 +112,12 @@ async function scoreLinkage({ db }: Session, { left, right, matchWeight }: Candi
   const best = bestGridThreshold(scored);
   const found = isTrue.reduce((sum, value) => sum + value, 0);
   return {
-    blocking_recall: round4(await blockingRecall(db, clinicalRecordSettings.blockingRules)),
-    candidate_recall: round4(found / Math.max(1, scored.totalTrue)),
-    splink_only_auto_f1: round4(auto.f1),
-    splink_only_auto_precision: round4(auto.precision),
-    splink_only_auto_recall: round4(auto.recall),
-    splink_only_best_f1: round4(best.f1),
+    blocking_recall: rounded(await blockingRecall(db, clinicalRecordSettings.blockingRules), 4),
+    candidate_recall: rounded(found / Math.max(1, scored.totalTrue), 4),
+    splink_only_auto_f1: rounded(auto.f1, 4),
+    splink_only_auto_precision: rounded(auto.precision, 4),
+    splink_only_auto_recall: rounded(auto.recall, 4),
+    splink_only_best_f1: rounded(best.f1, 4),
     splink_only_best_threshold: best.threshold,
   };
-}
-
-function round4(value: number): number {
-  return Math.round(value * 1e4) / 1e4;
 }

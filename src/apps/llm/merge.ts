@@ -5,7 +5,7 @@ import { UserError } from '../../base/errors.ts';
 import { type Progress, silent } from '../../base/progress.ts';
 import { openModel } from '../../models/folder.ts';
 import { mergeModel } from '../../models/merge.ts';
-import type { ModelFolder } from '../../models/model-folder.ts';
+import { type ModelFolder, precisionOfType } from '../../models/model-folder.ts';
 import { readAdapter } from '../../models/peft.ts';
 import { policyNamed, type StoragePolicy, storagePolicies } from '../../models/storage.ts';
 import { tokenizerOf } from './rewrite.ts';
@@ -83,5 +83,5 @@ function policyOf(trainedOn: string): StoragePolicy {
 /** The precision of the embeddings, which are never packed in a Hugging Face folder. */
 function ownFormat({ tensors }: ModelFolder): 'f32' | 'f16' | 'bf16' {
   const type = tensors.get('model.embed_tokens.weight')?.type;
-  return type === 'BF16' ? 'bf16' : type === 'F16' ? 'f16' : 'f32';
+  return precisionOfType(type);
 }

@@ -6,6 +6,7 @@ import { type Progress, silent } from '../../base/progress.ts';
 import { toFloat32 } from '../../models/expand.ts';
 import { openModel } from '../../models/folder.ts';
 import { ggufMetadata } from '../../models/gguf.ts';
+import { precisionOfType } from '../../models/model-folder.ts';
 import { ggufFile } from '../../models/open-tokenizer.ts';
 import type { StoredTensor } from '../../models/stored-tensor.ts';
 import { tokenizerFiles } from '../../models/tokenizer-gguf.ts';
@@ -105,7 +106,7 @@ export function tokenizerOf(path: string): Readonly<Record<string, string>> {
 type Wanted = Pick<RewriteOptions, 'format' | 'rest'> & { readonly name: string; readonly type: string };
 
 function formatOf({ name, type, format, rest }: Wanted): WeightToWrite['format'] {
-  const kept = type === 'F16' ? 'f16' : type === 'BF16' ? 'bf16' : 'f32';
+  const kept = precisionOfType(type);
   if (format !== 'nf4') return format ?? kept;
   return quantisable(name) ? 'nf4' : (rest ?? kept);
 }

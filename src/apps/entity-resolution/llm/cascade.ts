@@ -14,8 +14,8 @@ import { z } from 'zod';
 import { UserError } from '../../../base/errors.ts';
 import { writeJson } from '../../../base/files.ts';
 import { expectedGain, joinOpinions, type SecondOpinion } from '../../../evidence/second-opinion.ts';
-import { requireColumns } from '../../../sql/columns.ts';
-import { type Database, literal, readingFile } from '../../../sql/duckdb.ts';
+import { type Database, literal } from '../../../sql/duckdb.ts';
+import { columnsOf } from '../pairs.ts';
 
 const spread = z.object({ mean: z.number(), deviation: z.number().min(0) });
 const opinionFile = z.object({
@@ -72,8 +72,8 @@ export async function chooseQuestions(
 ): Promise<Chosen> {
   const gray = join(resolved, 'gray_zone_pairs.parquet');
   const predictions = join(inferred, 'predictions.parquet');
-  await needColumns(db, gray, ['record_id_1', 'record_id_2', 'text']);
-  await needColumns(db, predictions, ['record_id_1', 'record_id_2', 'clinical_log_odds', 'log_odds']);
+  await columnsOf(db, gray, ['record_id_1', 'record_id_2', 'text'], 'cascade');
+  await columnsOf(db, predictions, ['record_id_1', 'record_id_2', 'clinical_log_odds', 'log_odds'], 'cascade');
   const { place, total, e } = await db.columns<{ place: Int32Array; total: Float64Array; e: Float64Array }>(`
     select cast(g.file_row_number as INTEGER) as place, p.log_odds as total, p.clinical_log_odds as e
     from read_parquet(${literal(gray)}, file_row_number = true) g join read_parquet(${literal(predictions)}) p using (record_id_1, record_id_2)
@@ -156,10 +156,4 @@ export function writeCascade(
     ...{ asked_pairs: chosen.pairs, gray_zone_pairs: chosen.candidates, asked_share: share, expected_gain: chosen.expectedGain },
     ...{ max_pairs: Number.isFinite(budget.maxPairs) ? budget.maxPairs : null, min_gain: budget.minGain, fusion: opinion, answering },
   });
-}
-
-async function needColumns(db: Database, file: string, wanted: readonly string[]): Promise<void> {
-  if (!existsSync(file)) throw new UserError('cascade.missing', `cascade: file not found: ${file}; run the stage that writes it first`);
-  const names = (await readingFile(file, () => db.describe(`read_parquet(${literal(file)})`))).map(({ name }) => name);
-  requireColumns(wanted, names, { part: 'cascade', code: 'cascade.column', file });
 }

@@ -7,10 +7,10 @@ import { type Progress, timed } from '../../../base/progress.ts';
 import { strictRules } from '../../../evidence/fusion.ts';
 import { scoreClinical } from '../../../evidence/score.ts';
 import { fitSecondOpinion, type SecondOpinion } from '../../../evidence/second-opinion.ts';
-import { requireColumns } from '../../../sql/columns.ts';
-import { literal, readingFile } from '../../../sql/duckdb.ts';
+import { literal } from '../../../sql/duckdb.ts';
 import { loadEvidenceData } from '../evidence-data.ts';
 import { fitEvidence } from '../evidence-fit.ts';
+import { columnsOf } from '../pairs.ts';
 import { openSession } from '../session.ts';
 
 export type FitCascadeOptions = {
@@ -53,8 +53,7 @@ type Answers = { readonly left: Int32Array; readonly right: Int32Array; readonly
 async function readAnswers(folder: string, file: string): Promise<Answers> {
   await using session = await openSession(folder);
   const { db } = session;
-  const names = (await readingFile(file, () => db.describe(literal(file)))).map(({ name }) => name);
-  requireColumns(['record_id_1', 'record_id_2', 'label', 'logit_0', 'logit_1'], names, { part: 'cascade', code: 'cascade.answers', file });
+  await columnsOf(db, file, ['record_id_1', 'record_id_2', 'label', 'logit_0', 'logit_1'], 'cascade');
   const found = await db.columns<Answers>(answersOf(file, ', cast(label as INTEGER) as label'));
   const count = await db.value<number>(`select count(*)::integer from read_parquet(${literal(file)})`);
   if (found.left.length === count) return found;

@@ -8,14 +8,14 @@
 //   clinical_log_odds   ln odds of a match for balanced pairs: logit_1 - logit_0, calibrated where the model brings calibration.json
 
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { z } from 'zod';
-
+import { filesAt, fingerprint as hashOf } from '../../../base/content-hash.ts';
 import { UserError } from '../../../base/errors.ts';
 import { writeFile, writeJson } from '../../../base/files.ts';
 import type { Progress } from '../../../base/progress.ts';
-import { sigmoid } from '../../../base/statistics.ts';
+import { rounded, sigmoid } from '../../../base/statistics.ts';
 import { type Classification, classificationMetrics } from '../../../evaluation/classification.ts';
 import { type Calibration, calibrate } from '../../../evidence/calibrate.ts';
 import { chatTemplateOf } from '../../../models/chat-template.ts';
@@ -81,7 +81,15 @@ export async function inferPairs(db: Database, questions: Questions, options: In
     const form = folder.tensors.has('score.weight') || read?.adapter.saved.has('score.weight') ? 'class' : 'words';
     const answers = form === 'words' ? answerTokens(tokenizer) : undefined;
     const ask = asker(tokenizer, { form, maxLength: Math.min(maxLength, folder.config.contextLength) });
-    const key = keyOf({ path, adapterPath, storage, form, maxLength, source: folder.config.source, texts: await fingerprint(questions) });
+    const key = await keyOf({
+      path,
+      adapterPath,
+      storage,
+      form,
+      maxLength,
+      source: folder.config.source,
+      texts: await fingerprint(questions),
+    });
     const log = openScoredLog(`${out}.scored.jsonl`, key);
     const resumed = log.known.size;
     const start = clock();
@@ -117,8 +125,8 @@ export async function inferPairs(db: Database, questions: Questions, options: In
     const fresh = questions.count - resumed;
     const report: InferPairsReport = {
       examples: questions.count,
-      elapsed_seconds: round2(seconds),
-      throughput: round2(fresh / Math.max(seconds, 1e-3)),
+      elapsed_seconds: rounded(seconds, 2),
+      throughput: rounded(fresh / Math.max(seconds, 1e-3), 2),
       batch_size: batchSize,
       ...{ resumed, form, storage },
       ...measured,
@@ -169,26 +177,20 @@ async function fingerprint(questions: Questions): Promise<string> {
 }
 
 /** Everything a score depends on: the model's files by size and time, a small adapter by its bytes. */
-function keyOf({
+async function keyOf({
   path,
   adapterPath,
   ...rest
 }: {
   readonly path: string;
   readonly adapterPath: string | undefined;
-} & Readonly<Record<string, unknown>>): string {
+} & Readonly<Record<string, unknown>>): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(rest));
-  const files = (folder: string) =>
-    statSync(folder).isDirectory()
-      ? readdirSync(folder)
-          .sort()
-          .map((name) => join(folder, name))
-      : [folder];
-  for (const file of files(path)) {
-    const { size, mtimeMs } = statSync(file);
-    hash.update(`${file} ${size} ${mtimeMs}\n`);
+  for (const name of filesAt(path)) {
+    const { size, mtimeMs } = statSync(join(path, name));
+    hash.update(`${name} ${size} ${mtimeMs}\n`);
   }
-  for (const file of adapterPath === undefined ? [] : files(adapterPath)) if (statSync(file).isFile()) hash.update(readFileSync(file));
+  if (adapterPath !== undefined) hash.update(await hashOf(adapterPath));
   return hash.digest('hex').slice(0, 32);
 }
 
@@ -242,5 +244,3 @@ function readCalibration(folder: string): Calibration | undefined {
   if (parsed.success) return parsed.data;
   throw new UserError('infer.calibration', `infer: not understood: ${file}; remove it, or train again`);
 }
-
-const round2 = (value: number): number => Math.round(value * 100) / 100;

@@ -7,6 +7,7 @@ import type { Progress } from '../../../base/progress.ts';
 import { sizeOf } from '../../../models/expand.ts';
 import { openModel } from '../../../models/folder.ts';
 import { newHead } from '../../../models/lora.ts';
+import { precisionOfType } from '../../../models/model-folder.ts';
 import { type WeightToWrite, writeModelFolder } from '../../../models/write-folder.ts';
 
 export type PrepareBaseOptions = {
@@ -27,7 +28,6 @@ export type PreparedBase = {
 };
 
 const labels = ['LABEL_0', 'LABEL_1'];
-const formats: Readonly<Record<string, WeightToWrite['format']>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
 /**
  * Writes the text model as a sequence classifier of two classes that transformers loads.
@@ -47,7 +47,7 @@ export async function prepareBase({ model: path, out, seed, progress }: PrepareB
         if (stored.format !== 'nf4' && stored.format !== 'blocks') return stored;
         throw new UserError('base.quantised', `prepare-base: weights are quantised: ${path}; name a model in full precision`);
       };
-      return { name, shape, format: formats[type] ?? 'f32', read };
+      return { name, shape, format: precisionOfType(type), read };
     });
     const { shape, data } = newHead(config, { seed, labels: labels.length });
     weights.push({ name: 'score.weight', shape, format: weights[0]!.format, read: () => ({ format: 'f32', shape, data }) });
