@@ -35,8 +35,12 @@ const borders: readonly { readonly what: string; readonly pattern: RegExp; reado
     allowed: /^(cli|server)\/|^sql\/duckdb\.ts$|^linkage\/worker(s)?\.ts$|^pipeline\/shell\.ts$/,
   },
   { what: '@huggingface/hub', pattern: /from '@huggingface\/hub'|import\('@huggingface\/hub'/, allowed: /^models\/hub\.ts$/ },
-  { what: 'fetch', pattern: /\bfetch\(/, allowed: /^(models\/hub|training\/mlflow-client|remote\/runpod-client)\.ts$/ },
-  { what: 'the hub', pattern: /from '[./]+\/models\/hub\.ts'/, allowed: /^(apps\/llm|cli\/llm)\/(push|pull|hub-access)\.ts$/ },
+  { what: 'fetch', pattern: /\bfetch\(/, allowed: /^(models\/hub|training\/mlflow-client|remote\/runpod-api)\.ts$/ },
+  {
+    what: 'the hub',
+    pattern: /from '[./]+\/models\/hub\.ts'/,
+    allowed: /^(apps\/llm|cli\/llm)\/(push-files|pull|hub-access)\.ts$|^apps\/entity-resolution\/llm\/hub-questions\.ts$/,
+  },
   { what: 'sockets', pattern: /from 'node:(http|https|net|tls|dgram)'/, allowed: /^(cli|server)\// },
 ];
 

@@ -1,4 +1,4 @@
-// The Hugging Face Hub, for models. The one place that opens a connection, and only when `llm push` or `llm pull` asks for it.
+// The Hugging Face Hub: models and data sets. It opens a connection only when a verb that names the hub asks for it.
 // A server that is busy is asked again when it says (Retry-After), one that is not reached a few times with growing pauses. The token goes
 // to the endpoint alone, never into a message: redirects to storage carry none.
 
@@ -7,10 +7,14 @@ import { openAsBlob } from 'node:fs';
 import { UserError } from '../base/errors.ts';
 import { retrySeconds } from '../base/retry-after.ts';
 
+export type RepositoryKind = 'model' | 'dataset';
+
 export type HubOptions = {
   /** `https://huggingface.co`, or a server that speaks the same. */
   readonly endpoint: string;
   readonly token?: string | undefined;
+  /** What its repositories hold: a model and a data set of one name are two things. Models unless said. */
+  readonly kind?: RepositoryKind;
   /** Told when there is something to wait for. */
   readonly log?: (line: string) => void;
   /** A pause; an argument so that tests need none. */
@@ -23,7 +27,7 @@ export type Checksum = { readonly kind: 'sha256' | 'git'; readonly value: string
 export type HubFile = { readonly path: string; readonly size: number; readonly checksum: Checksum };
 
 export type Hub = {
-  /** The commit that a revision names now; nothing where there is no such model, or none that the token may see. */
+  /** The commit that a revision names now; nothing where there is no such repository, or none that the token may see. */
   readonly find: (name: string, revision?: string) => Promise<{ readonly commit: string; readonly isPrivate: boolean } | undefined>;
   readonly files: (name: string, commit: string) => Promise<readonly HubFile[]>;
   /** A file from byte `from` on; `from` comes back as 0 where the server gives the whole file instead. */
@@ -40,6 +44,8 @@ export type Upload = {
   readonly branch: string;
   readonly title: string;
   readonly files: readonly { readonly path: string; readonly source: string; readonly size: number }[];
+  /** Files of the repository that go in the same commit. */
+  readonly remove?: readonly string[];
   readonly advance: (bytes: number, note?: string) => void;
 };
 
@@ -48,7 +54,7 @@ export type Upload = {
  *
  * @throws UserError `hub.endpoint`, `hub.token`; its functions: `hub.unreachable`, `hub.busy`, `hub.denied`, `hub.not-found`, `hub.refused`
  */
-export async function openHub({ endpoint: given, token, log = () => {}, wait = pause }: HubOptions): Promise<Hub> {
+export async function openHub({ endpoint: given, token, kind = 'model', log = () => {}, wait = pause }: HubOptions): Promise<Hub> {
   const endpoint = checkEndpoint(given);
   if (token !== undefined && !/^hf_\w+$/.test(token)) {
     throw new UserError('hub.token', 'hub: the token is none of Hugging Face’s: they begin with hf_; mend HF_TOKEN or the token file');
@@ -62,13 +68,9 @@ export async function openHub({ endpoint: given, token, log = () => {}, wait = p
   return {
     find: (name, revision) =>
       asking(name, async () => {
+        const question = { name, additionalFields: ['sha' as const], ...(revision === undefined ? {} : { revision }), ...shared };
         try {
-          const found = await api.modelInfo({
-            name,
-            additionalFields: ['sha'],
-            ...(revision === undefined ? {} : { revision }),
-            ...shared,
-          });
+          const found = kind === 'model' ? await api.modelInfo(question) : await api.datasetInfo(question);
           return { commit: found.sha, isPrivate: found.private };
         } catch (cause) {
           if (statusOf(cause) === 404) return undefined;
@@ -78,7 +80,7 @@ export async function openHub({ endpoint: given, token, log = () => {}, wait = p
     files: (name, commit) =>
       asking(name, async () => {
         const files: HubFile[] = [];
-        for await (const entry of api.listFiles({ repo: name, revision: commit, recursive: true, ...shared })) {
+        for await (const entry of api.listFiles({ repo: { type: kind, name }, revision: commit, recursive: true, ...shared })) {
           if (entry.type !== 'file') continue;
           const checksum: Checksum = entry.lfs ? { kind: 'sha256', value: entry.lfs.oid } : { kind: 'git', value: entry.oid ?? '' };
           // It becomes a file's name.
@@ -90,7 +92,7 @@ export async function openHub({ endpoint: given, token, log = () => {}, wait = p
       }),
     read: ({ name, commit, path, from }) =>
       asking(name, async () => {
-        const found = await api.fileDownloadInfo({ repo: name, revision: commit, path, ...shared });
+        const found = await api.fileDownloadInfo({ repo: { type: kind, name }, revision: commit, path, ...shared });
         if (!found) throw new UserError('hub.not-found', `hub: file not found: ${path} of ${name}; pull again`);
         const isOurs = new URL(found.url).origin === new URL(endpoint).origin;
         const response = await patient(found.url, {
@@ -106,17 +108,19 @@ export async function openHub({ endpoint: given, token, log = () => {}, wait = p
       }),
     create: (name, { isPrivate }) =>
       asking(name, async () => {
-        await api.createRepo({ repo: name, visibility: isPrivate ? 'private' : 'public', ...shared, accessToken: token! });
+        const visibility = isPrivate ? 'private' : 'public';
+        await api.createRepo({ repo: { type: kind, name }, visibility, ...shared, accessToken: token! });
       }),
-    upload: ({ name, branch, title, files, advance }) =>
+    upload: ({ name, branch, title, files, remove = [], advance }) =>
       asking(name, async () => {
-        if (branch !== 'main') await api.createBranch({ repo: name, branch, overwrite: true, ...shared });
-        const operations = await Promise.all(
+        if (branch !== 'main') await api.createBranch({ repo: { type: kind, name }, branch, overwrite: true, ...shared });
+        const written = await Promise.all(
           files.map(async ({ path, source }) => ({ operation: 'addOrUpdate' as const, path, content: await openAsBlob(source) })),
         );
+        const operations = [...written, ...remove.map((path) => ({ operation: 'delete' as const, path }))];
         const sizes = new Map(files.map(({ path, size }) => [path, size]));
         const arrived = new Map<string, number>();
-        const events = api.commitIter({ repo: name, branch, title, operations, ...shared });
+        const events = api.commitIter({ repo: { type: kind, name }, branch, title, operations, ...shared });
         for (;;) {
           const { value, done } = await events.next();
           if (done) {
@@ -204,6 +208,6 @@ function statusFault(status: number, name: string, token: string | undefined, ca
   return new UserError('hub.refused', `hub: refused (${status}): ${name}; try again later`, { cause });
 }
 
-/** A model that is private looks like one that is not there. */
+/** What is private looks like what is not there. */
 export const notFound = (name: string, options?: ErrorOptions): UserError =>
   new UserError('hub.not-found', `hub: not found: ${name}; check the name and the revision, and that the token may see it`, options);

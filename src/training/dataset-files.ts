@@ -108,19 +108,26 @@ function byName(folder: string): Record<Split, string[]> {
     if (all.some((name) => extname(name) === '.arrow')) throw unreadable(join(folder, all.find((name) => extname(name) === '.arrow')!));
     throw new UserError('dataset.missing', `dataset: no data files in ${folder}; expected ${formats.join(', ')}`);
   }
+  const { train, validation, test } = splitsByName(data);
+  const here = (names: readonly string[]) => names.map((name) => join(folder, name));
+  return { train: here(train), validation: here(validation), test: here(test) };
+}
+
+/** Names of data files by the split they speak of; all are training data where none speaks of any. */
+export function splitsByName(names: readonly string[]): Record<Split, string[]> {
   const files: Record<Split, string[]> = { train: [], validation: [], test: [] };
-  const named = data.map((name) => ({ name, split: splitOf(name) }));
+  const named = names.map((name) => ({ name, split: splitOf(name) }));
   const anyNamed = named.some(({ split }) => split !== undefined);
   for (const { name, split } of named) {
-    if (split !== undefined) files[split].push(join(folder, name));
-    else if (!anyNamed) files.train.push(join(folder, name));
+    if (split !== undefined) files[split].push(name);
+    else if (!anyNamed) files.train.push(name);
   }
   return files;
 }
 
 /** The split that the name speaks of; the file's own name before its folders'. */
 function splitOf(name: string): Split | undefined {
-  for (const part of name.split(sep).reverse()) {
+  for (const part of name.split(/[\\/]/).reverse()) {
     const found = part
       .toLowerCase()
       .split(/[^a-z]+/)

@@ -218,7 +218,7 @@ describe('er llm infer', () => {
 
   test.each([
     { name: 'neither file nor data set', words: [], says: /name either --input or --dataset/ },
-    { name: 'a file without texts', words: ['--input', 'dataset/data/test.parquet'], says: /column not found: text/ },
+    { name: 'a file without texts', words: ['--input', 'answers.csv'], says: /column not found: text/ },
     { name: 'no such file', words: ['--input', 'none.csv'], says: /file not found: none.csv/ },
     { name: 'a model that cannot write the answer in one token', words: ['--dataset', 'dataset'], says: /writes False in 4 tokens/ },
   ])('$name: one line, exit 2', ({ words, says }) => {

@@ -1,17 +1,20 @@
-// A hub on this machine, for tests: models in memory, the requests that pull and push make, and faults on demand.
+// A hub on this machine, for tests: models and data sets in memory, the requests that pull and push make, and faults on demand.
 
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-type Model = { isPrivate: boolean; commit: string; files: Map<string, Buffer> };
+type Files = Map<string, Buffer>;
+type Repository = { isPrivate: boolean; commit: string; files: Files; readonly earlier: Map<string, Files>; readonly titles: string[] };
+type Kind = 'models' | 'datasets';
 /** Answers a request in its own way and says so, or lets it pass. */
 type Fault = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 export type HubServer = {
   readonly endpoint: string;
-  readonly models: Map<string, Model>;
-  readonly add: (name: string, files: Readonly<Record<string, string | Buffer>>, isPrivate?: boolean) => void;
+  readonly models: Map<string, Repository>;
+  readonly datasets: Map<string, Repository>;
+  readonly add: (name: string, files: Readonly<Record<string, string | Buffer>>, isPrivate?: boolean, kind?: Kind) => void;
   /** Each is asked once, in order, by the requests whose `METHOD /path` matches. */
   readonly fail: (pattern: RegExp, ...faults: readonly Fault[]) => void;
   /** `METHOD /path` of every request, with its range. */
@@ -31,6 +34,12 @@ export const status =
     response.writeHead(code, headers).end();
     return true;
   };
+
+/** Takes what it is sent and cuts the connection without an answer. */
+export const cut: Fault = (_, response) => {
+  response.destroy();
+  return true;
+};
 
 /** Sends that many bytes of what was asked for and cuts the connection. */
 export const cutAfter =
@@ -52,7 +61,7 @@ export const instead =
   };
 
 export async function hubServer({ token }: { readonly token?: string } = {}): Promise<HubServer> {
-  const models = new Map<string, Model>();
+  const kinds = { models: new Map<string, Repository>(), datasets: new Map<string, Repository>() };
   const storage = new Map<string, Buffer>();
   const faults: { pattern: RegExp; left: Fault[] }[] = [];
   const requests: string[] = [];
@@ -76,39 +85,46 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
     if (fault?.(request, response)) return;
     const json = (value: unknown, code = 200) =>
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value));
-    const allowed = (model: Model | undefined): model is Model => {
-      if (model && (!model.isPrivate || given === token)) return true;
+    const allowed = (one: Repository | undefined): one is Repository => {
+      if (one && (!one.isPrivate || given === token)) return true;
       json({ error: 'Repository not found' }, given === undefined ? 401 : 404);
       return false;
     };
     const match = (pattern: RegExp) => pattern.exec(said)?.slice(1) as string[] | undefined;
 
-    let found = match(/^GET \/api\/models\/([^/]+\/[^/]+)\/revision\/(.+)$/);
+    let found = match(/^GET \/api\/(models|datasets)\/([^/]+\/[^/]+)\/revision\/(.+)$/);
     if (found) {
-      const model = models.get(found[0]!);
-      if (!allowed(model)) return;
-      if (!['HEAD', 'main', model.commit].includes(found[1]!)) return void json({ error: 'Revision not found' }, 404);
-      return void json({ _id: 'x', id: found[0], sha: model.commit, private: model.isPrivate, lastModified: '2026-01-01' });
+      const [kind, name, revision] = found as [Kind, string, string];
+      const one = kinds[kind].get(name);
+      if (!allowed(one)) return;
+      const sha = one.earlier.has(revision) ? revision : one.commit;
+      if (!['HEAD', 'main', sha].includes(revision)) return void json({ error: 'Revision not found' }, 404);
+      return void json({ _id: 'x', id: name, sha, private: one.isPrivate, lastModified: '2026-01-01' });
     }
-    found = match(/^GET \/api\/models\/([^/]+\/[^/]+)\/tree\//);
+    found = match(/^GET \/api\/(models|datasets)\/([^/]+\/[^/]+)\/tree\/([^/]+)/);
     if (found) {
-      const model = models.get(found[0]!);
-      if (allowed(model)) json([...model.files].map(([path, content]) => entry(path, content)));
+      const [kind, name, revision] = found as [Kind, string, string];
+      const one = kinds[kind].get(name);
+      if (allowed(one)) json([...filesAt(one, revision)].map(([path, content]) => entry(path, content)));
       return;
     }
-    found = match(/^GET \/([^/]+\/[^/]+)\/resolve\/[^/]+\/(.+)$/);
+    found = match(/^GET \/(datasets\/)?([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/);
     if (found) {
-      const model = models.get(found[0]!);
-      if (allowed(model)) sendFile(request, response, model.files.get(found[1]!)!);
+      const [kind, name, revision, path] = found as [string | undefined, string, string, string];
+      const one = kinds[kind ? 'datasets' : 'models'].get(name);
+      if (!allowed(one)) return;
+      const content = filesAt(one, revision).get(path);
+      if (content) sendFile(request, response, content);
+      else response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end();
       return;
     }
     if (said === 'POST /api/repos/create') {
-      const { organization, name, visibility } = JSON.parse(body.toString()) as Record<string, string>;
+      const { organization, name, visibility, type } = JSON.parse(body.toString()) as Record<string, string>;
       if (given !== token) return void json({ error: 'Invalid token' }, 401);
-      models.set(`${organization}/${name}`, { isPrivate: visibility === 'private', commit: commitOf(''), files: new Map() });
+      add(`${organization}/${name}`, {}, visibility === 'private', type === 'dataset' ? 'datasets' : 'models');
       return void json({ url: `${endpoint}/${organization}/${name}`, id: 'x' });
     }
-    found = match(/^POST \/api\/models\/([^/]+\/[^/]+)\/preupload\//);
+    found = match(/^POST \/api\/(?:models|datasets)\/([^/]+\/[^/]+)\/preupload\//);
     if (found) {
       const { files } = JSON.parse(body.toString()) as { files: { path: string; size: number }[] };
       return void json({ files: files.map(({ path, size }) => ({ path, uploadMode: size >= large ? 'lfs' : 'regular' })) });
@@ -127,35 +143,42 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
       return void response.end();
     }
     if (match(/^POST \/api\/models\/[^/]+\/[^/]+\/branch\//)) return void json({});
-    found = match(/^POST \/api\/models\/([^/]+\/[^/]+)\/commit\//);
+    found = match(/^POST \/api\/(models|datasets)\/([^/]+\/[^/]+)\/commit\//);
     if (found) {
-      const model = models.get(found[0]!)!;
+      const [kind, name] = found as [Kind, string];
+      const one = kinds[kind].get(name);
+      if (!allowed(one)) return;
+      one.earlier.set(one.commit, new Map(one.files));
       for (const line of body.toString().trim().split('\n')) {
-        const { key, value } = JSON.parse(line) as { key: string; value: { path: string; content: string; oid: string } };
-        if (key === 'file') model.files.set(value.path, Buffer.from(value.content, 'base64'));
-        if (key === 'lfsFile') model.files.set(value.path, storage.get(value.oid)!);
+        const { key, value } = JSON.parse(line) as { key: string; value: { path: string; content: string; oid: string; summary: string } };
+        if (key === 'header') one.titles.push(value.summary);
+        if (key === 'file') one.files.set(value.path, Buffer.from(value.content, 'base64'));
+        if (key === 'lfsFile') one.files.set(value.path, storage.get(value.oid)!);
+        if (key === 'deletedFile') one.files.delete(value.path);
       }
-      model.commit = commitOf(body.toString());
+      one.commit = commitOf(`${one.earlier.size} ${body}`);
       return void json({
         success: true,
-        commitOid: model.commit,
-        commitUrl: `${endpoint}/${found[0]}/commit/${model.commit}`,
+        commitOid: one.commit,
+        commitUrl: `${endpoint}/${kind === 'datasets' ? 'datasets/' : ''}${name}/commit/${one.commit}`,
         hookOutput: '',
       });
     }
     json({ error: `the test's hub does not know ${said}` }, 501);
   }
 
+  const add: HubServer['add'] = (name, files, isPrivate = false, kind = 'models') => {
+    const contents = new Map(Object.entries(files).map(([path, content]) => [path, Buffer.from(content as string)]));
+    kinds[kind].set(name, { isPrivate, commit: commitOf(name), files: contents, earlier: new Map(), titles: [] });
+  };
+
   return {
     endpoint,
-    models,
+    ...kinds,
     requests,
     tokens,
     storageTokens,
-    add: (name, files, isPrivate = false) => {
-      const contents = new Map(Object.entries(files).map(([path, content]) => [path, Buffer.from(content as string)]));
-      models.set(name, { isPrivate, commit: commitOf(name), files: contents });
-    },
+    add,
     fail: (pattern, ...left) => void faults.push({ pattern, left: [...left] }),
     close: () =>
       new Promise((done) => {
@@ -166,6 +189,8 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
 }
 
 const commitOf = (text: string) => createHash('sha1').update(text).digest('hex');
+
+const filesAt = ({ files, earlier }: Repository, revision: string) => earlier.get(revision) ?? files;
 
 function entry(path: string, content: Buffer) {
   const oid = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');

@@ -3,13 +3,12 @@ import { z } from 'zod';
 
 import { pull } from '../../apps/llm/pull.ts';
 import { bytesText } from '../../base/text.ts';
-import { openHub } from '../../models/hub.ts';
 import { verb } from '../verb.ts';
-import { hubAccess, offlineOption } from './hub-access.ts';
+import { hubFor, offlineOption, revisionSchema } from './hub-access.ts';
 import { pathSchema } from './options.ts';
 
 const schema = z.strictObject({
-  name: z.string('name a model: OWNER/NAME').regex(/^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/, 'not of the form OWNER/NAME or OWNER/NAME@REVISION'),
+  name: z.string('name a model: OWNER/NAME').pipe(revisionSchema),
   out: pathSchema,
   files: z.array(z.string().min(1)).min(1).optional(),
   offline: z.boolean().default(false),
@@ -28,9 +27,8 @@ export function pullCommand(): Command {
       offlineOption,
     ],
     schema,
-    run: async ({ name: given, out, files, offline }, { progress, log }) => {
-      const [name, revision] = given.split('@') as [string, string?];
-      const hub = await openHub({ ...hubAccess({ verb: 'pull', offline }), log });
+    run: async ({ name: { name, revision }, out, files, offline }, { progress, log }) => {
+      const hub = await hubFor({ verb: 'pull', offline, log });
       const result = await pull({ hub, name, revision, out, files, progress, log });
       const text = `${name}, commit ${result.commit.slice(0, 12)}: ${result.files} files, ${bytesText(result.bytes)}: ${out}`;
       return { text, json: result };

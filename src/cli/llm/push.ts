@@ -2,11 +2,9 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 
 import { push } from '../../apps/llm/push.ts';
-import { UserError } from '../../base/errors.ts';
 import { bytesText } from '../../base/text.ts';
-import { openHub } from '../../models/hub.ts';
 import { verb } from '../verb.ts';
-import { hubAccess, offlineOption, repositorySchema } from './hub-access.ts';
+import { hubFor, offlineOption, repositorySchema } from './hub-access.ts';
 import { pathSchema } from './options.ts';
 
 const schema = z.strictObject({
@@ -35,11 +33,7 @@ export function pushCommand(): Command {
     ],
     schema,
     run: async ({ folder, to, revision, public: isPublic, offline }, { progress, log }) => {
-      const access = hubAccess({ verb: 'push', offline });
-      if (access.token === undefined) {
-        throw new UserError('hub.denied', 'push: no token: set HF_TOKEN to one that may write, or log in with `hf auth login`');
-      }
-      const hub = await openHub({ ...access, log });
+      const hub = await hubFor({ verb: 'push', offline, writes: true, log });
       const result = await push({ hub, folder, name: to, branch: revision, isPublic, progress, log });
       const who = result.isPrivate ? 'private' : 'public';
       return { text: `${result.files.length} files, ${bytesText(result.bytes)}, ${who}: ${result.url}`, json: result };

@@ -23,6 +23,8 @@ export type ExportPairsOptions = {
   /** Data set whose test split the merged model is measured on. */
   readonly validate?: string | undefined;
   readonly maxLength: number;
+  /** Where on the hub it goes, for export_info.json. */
+  readonly repository?: string | undefined;
   readonly threads?: number | undefined;
   readonly progress: Progress;
   readonly log: (line: string) => void;
@@ -33,7 +35,7 @@ export type ExportInfo =
   | { readonly skipped: true; readonly reason: 'model_not_promoted' }
   | {
       readonly timestamp: string;
-      readonly hf_repo: null;
+      readonly hf_repo: string | null;
       readonly base_model: string;
       readonly adapter_repo: string;
       readonly params: Readonly<Record<string, unknown>>;
@@ -66,7 +68,14 @@ export async function exportPairs(options: ExportPairsOptions): Promise<ExportIn
     if (existsSync(calibration)) copyFileSync(calibration, join(place, 'calibration.json'));
     const params = { modules: merged.modules, format: merged.format, onto: merged.onto, model_version: version ?? null };
     const measured = validate === undefined ? {} : await measureMerged(place, validate);
-    return { timestamp: new Date(clock()).toISOString(), hf_repo: null, base_model: model, adapter_repo: adapter, params, ...measured };
+    return {
+      timestamp: new Date(clock()).toISOString(),
+      hf_repo: options.repository ?? null,
+      base_model: model,
+      adapter_repo: adapter,
+      params,
+      ...measured,
+    };
   }
 
   async function measureMerged(place: string, dataset: string) {

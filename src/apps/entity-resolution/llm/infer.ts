@@ -45,6 +45,8 @@ export type InferPairsOptions = {
   readonly storage?: StoragePolicy | undefined;
   readonly threads?: number | undefined;
   readonly progress: Progress;
+  /** What is left to do with what was written; until it is done, a run that goes on asks nothing again. */
+  readonly finish?: (() => Promise<void>) | undefined;
   /** Milliseconds, for the throughput. */
   readonly clock: () => number;
 };
@@ -132,6 +134,7 @@ export async function inferPairs(db: Database, questions: Questions, options: In
       ...measured,
     };
     await writeJson(join(dirname(out), 'inference_metrics.json'), report);
+    await options.finish?.();
     log.remove();
     return report;
   } finally {

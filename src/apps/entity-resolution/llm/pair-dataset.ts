@@ -32,6 +32,8 @@ export type PairDatasetOptions = {
   /** Most training pairs, half of them matches; the other splits shrink in proportion. All by default. */
   readonly maxPairs?: number | undefined;
   readonly seed: number;
+  /** Where on the hub it goes, for dataset_info.json. */
+  readonly repository?: string | undefined;
   /** Written as it is, so that runs can be repeated. */
   readonly timestamp: string;
 };
@@ -45,7 +47,7 @@ type SplitPairs = Pairs & { readonly kinds: readonly PairKind[] };
  */
 export async function writePairDataset(session: Session, options: PairDatasetOptions): Promise<PairDatasetReport> {
   const { db, folder, progress } = session;
-  const { out, source, hardShare, maxPairs, seed, timestamp } = options;
+  const { out, source, hardShare, maxPairs, seed, timestamp, repository } = options;
   if (!(await loadTruth(db, folder))) {
     throw new UserError(
       'pair-dataset.no-truth',
@@ -83,7 +85,7 @@ export async function writePairDataset(session: Session, options: PairDatasetOpt
     writing.finish();
     await writeJson(join(place, 'dataset_info.json'), {
       timestamp,
-      hf_repo: null,
+      hf_repo: repository ?? null,
       splits: report.splits,
       augmented_dir: source,
       seed,

@@ -1,4 +1,5 @@
-// Where questions come from and where their answers go: a file of pairs with a column `text` (Parquet or CSV), or a split of a pair data set.
+// Where questions come from and where their answers go: files of pairs with a column `text` or chats in
+// `messages` (Parquet, CSV, JSON lines), or a split of a pair data set.
 // Files may hold far more text than memory: rows are read in windows, by their number, from Parquet; a CSV is turned into Parquet first.
 
 import { existsSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { UserError } from '../../../base/errors.ts';
 import { temporaryFolder } from '../../../base/files.ts';
 import { requireColumns } from '../../../sql/columns.ts';
 import { type Database, literal, quote, readingFile } from '../../../sql/duckdb.ts';
-import { datasetFiles } from '../../../training/dataset-files.ts';
+import { datasetFiles, type Split } from '../../../training/dataset-files.ts';
 import type { PairRow } from './pair-rows.ts';
 
 export type Questions = {
@@ -27,18 +28,18 @@ export type Questions = {
 const labelOfChat = `case messages[2].content when 'True' then 1 when 'False' then 0 end`;
 
 /**
- * Opens a file of pairs, or a split of a data set.
+ * Opens files of pairs, or a split of a data set.
  *
  * @throws UserError `questions.missing`, `questions.column`, those of the data set
  */
 export async function openQuestions(
   db: Database,
-  input: { readonly file: string } | { readonly dataset: string; readonly split: 'train' | 'validation' | 'test' },
+  input: { readonly files: readonly string[] } | { readonly dataset: string; readonly split: Split },
 ): Promise<Questions> {
   const scratch = temporaryFolder();
   try {
-    const { file, text, others } =
-      'file' in input ? await pairsFile(db, input.file, scratch.path) : await datasetFile(db, input, scratch.path);
+    const files = 'files' in input ? input.files : splitFiles(input.dataset, input.split);
+    const { file, text, others } = await readTables(db, files, scratch.path);
     const numbered = `read_parquet(${literal(file)}, file_row_number = true)`;
     const names = others.map(({ name }) => name);
     const columns = others.map(({ name, sql }) => (sql === undefined ? quote(name) : `${sql} as ${quote(name)}`));
@@ -96,35 +97,31 @@ type Source = {
   readonly others: readonly { readonly name: string; readonly sql?: string }[];
 };
 
-async function pairsFile(db: Database, file: string, scratch: string): Promise<Source> {
-  if (!existsSync(file))
-    throw new UserError('questions.missing', `questions: file not found: ${file}; name the file that er resolve wrote`);
-  let parquet = file;
-  if (extname(file) !== '.parquet') {
-    parquet = join(scratch, 'questions.parquet');
-    // As text: a number of many digits or with leading zeros stays as it is written.
-    await readingFile(file, () =>
-      db.writeParquet(`select * from read_csv(${literal(file)}, header = true, all_varchar = true)`, parquet, { groupRows: 4096 }),
-    );
-  }
-  const names = (await readingFile(file, () => db.describe(`read_parquet(${literal(parquet)})`))).map(({ name }) => name);
-  requireColumns(['text'], names, { part: 'questions', code: 'questions.column', file });
-  return { file: parquet, text: 'text', others: names.filter((name) => name !== 'text').map((name) => ({ name })) };
-}
-
-async function datasetFile(
-  db: Database,
-  { dataset, split }: { readonly dataset: string; readonly split: 'train' | 'validation' | 'test' },
-  scratch: string,
-): Promise<Source> {
+function splitFiles(dataset: string, split: Split): readonly string[] {
   const files = datasetFiles(dataset)[split];
   if (files.length === 0) throw new UserError('questions.missing', `questions: no ${split} split in ${dataset}; name one that it has`);
-  const list = `[${files.map(literal).join(', ')}]`;
-  const reader = extname(files[0]!) === '.parquet' ? `read_parquet(${list})` : `read_json(${list})`;
-  const file = join(scratch, 'questions.parquet');
-  await readingFile(files[0]!, () => db.writeParquet(`select * from ${reader}`, file, { groupRows: 4096 }));
-  const names = (await db.describe(`read_parquet(${literal(file)})`)).map(({ name }) => name);
-  requireColumns(['messages'], names, { part: 'questions', code: 'questions.column', file: files[0]! });
-  const others = names.filter((name) => name !== 'messages' && name !== 'label').map((name) => ({ name }));
-  return { file, text: 'messages[1].content', others: [...others, { name: 'label', sql: labelOfChat }] };
+  return files;
+}
+
+async function readTables(db: Database, files: readonly string[], scratch: string): Promise<Source> {
+  const missing = files.find((one) => !existsSync(one));
+  if (missing !== undefined)
+    throw new UserError('questions.missing', `questions: file not found: ${missing}; name the file that er resolve wrote`);
+  const first = files[0]!;
+  const isParquet = extname(first) === '.parquet';
+  let file = first;
+  if (files.length > 1 || !isParquet) {
+    file = join(scratch, 'questions.parquet');
+    const list = `[${files.map(literal).join(', ')}]`;
+    // CSV as text: a number of many digits or with leading zeros stays as it is written.
+    const csv = `read_csv(${list}, header = true, all_varchar = true)`;
+    const reader = isParquet ? `read_parquet(${list})` : /^\.jsonl?$/.test(extname(first)) ? `read_json(${list})` : csv;
+    await readingFile(first, () => db.writeParquet(`select * from ${reader}`, file, { groupRows: 4096 }));
+  }
+  const names = (await readingFile(first, () => db.describe(`read_parquet(${literal(file)})`))).map(({ name }) => name);
+  const plain = (without: readonly string[]) => names.filter((name) => !without.includes(name)).map((name) => ({ name }));
+  if (names.includes('messages') && !names.includes('text'))
+    return { file, text: 'messages[1].content', others: [...plain(['messages', 'label']), { name: 'label', sql: labelOfChat }] };
+  requireColumns(['text'], names, { part: 'questions', code: 'questions.column', file: first });
+  return { file, text: 'text', others: plain(['text']) };
 }

@@ -75,7 +75,7 @@ export function cascadeCommand(): Command {
       log(
         `${thousands(chosen.pairs)} of ${thousands(chosen.candidates)} pairs of the gray zone are asked about; ${chosen.expectedGain.toFixed(1)} decisions put right are expected`,
       );
-      const questions = await openQuestions(db, { file: questionsFile });
+      const questions = await openQuestions(db, { files: [questionsFile] });
       try {
         const answering = await inferPairs(db, questions, { ...options, out: answers, progress, clock: Date.now });
         await writeFolder(

@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 
 import { exportPairs } from '../../../apps/entity-resolution/llm/export.ts';
+import { push } from '../../../apps/llm/push.ts';
+import { hubFor, pushOptions, pushSchema } from '../../llm/hub-access.ts';
 import { countOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, verb } from '../../verb.ts';
 
@@ -14,6 +16,7 @@ const schema = z.strictObject({
   validate: path.optional(),
   maxLength: countOption,
   threads: threadsSchema,
+  ...pushSchema,
 });
 
 /** `clinfuse er llm export`: the promoted adapter built into its base. */
@@ -31,11 +34,16 @@ export function exportCommand(): Command {
       { flags: '--validate <folder>', help: 'data set whose test split the merged model is measured on' },
       { flags: '--max-length <tokens>', help: 'longest question when it is measured', default: 2048 },
       threadsOption,
+      ...pushOptions,
     ],
     schema,
-    run: async (options, { progress, log }) => {
-      const info = await exportPairs({ ...options, progress, log, clock: Date.now });
-      return { text: 'skipped' in info ? 'not exported: the model was not promoted' : `merged model: ${options.out}/model`, json: info };
+    run: async ({ push: name, public: isPublic, offline, ...options }, { progress, log }) => {
+      const hub = name === undefined ? undefined : await hubFor({ verb: 'export', offline, writes: true, log });
+      const info = await exportPairs({ ...options, repository: name, progress, log, clock: Date.now });
+      if ('skipped' in info) return { text: 'not exported: the model was not promoted', json: info };
+      const folder = `${options.out}/model`;
+      const sent = hub && (await push({ hub, name: name!, isPublic, folder, progress, log }));
+      return { text: `merged model: ${sent?.url ?? folder}`, json: { ...info, ...(sent && { pushed: sent }) } };
     },
   });
 }

@@ -1,12 +1,18 @@
+import { statSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 
+import { pullQuestions } from '../../../apps/entity-resolution/llm/hub-questions.ts';
 import { type InferPairsReport, inferPairs } from '../../../apps/entity-resolution/llm/infer.ts';
 import { openQuestions } from '../../../apps/entity-resolution/llm/questions.ts';
+import { claimRepository, type PushTarget, pushFiles } from '../../../apps/llm/push-files.ts';
 import { UserError } from '../../../base/errors.ts';
+import type { Progress } from '../../../base/progress.ts';
 import { thousands } from '../../../base/text.ts';
 import { storagePolicies } from '../../../models/storage.ts';
 import { Database } from '../../../sql/duckdb.ts';
+import { hubFor, offlineOption, repositorySchema, revisionSchema } from '../../llm/hub-access.ts';
 import { countOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, verb } from '../../verb.ts';
 
@@ -15,7 +21,11 @@ const positive = countOption.refine((count) => count > 0, { message: 'not a whol
 const schema = z.strictObject({
   input: path.optional(),
   dataset: path.optional(),
-  split: z.enum(['train', 'validation', 'test'], 'not one of train, validation, test'),
+  split: z.enum(['train', 'validation', 'test'], 'not one of train, validation, test').optional(),
+  hfInput: revisionSchema.optional(),
+  hfOutput: repositorySchema.optional(),
+  public: z.boolean().default(false),
+  offline: z.boolean().default(false),
   model: path,
   adapter: path.optional(),
   out: path,
@@ -36,10 +46,14 @@ export function inferCommand(): Command {
     options: [
       { flags: '--input <file>', help: 'pairs with a column text (.parquet, .csv), as er resolve writes them' },
       { flags: '--dataset <folder>', help: 'or a data set of prepare-dataset: figures are printed as well' },
-      { flags: '--split <name>', help: 'train, validation or test', default: 'test' },
+      { flags: '--hf-input <owner/name>', help: 'or a data set of the Hugging Face Hub, OWNER/NAME or OWNER/NAME@REVISION' },
+      { flags: '--split <name>', help: 'train, validation or test (default: test; of a data set of the hub: train)' },
       { flags: '--model <path>', help: 'model folder or GGUF file: merged, or the base of --adapter', required: true },
       { flags: '--adapter <folder>', help: 'adapter to put on it' },
       { flags: '--out <file>', help: 'predictions (.parquet or .csv); inference_metrics.json goes beside it', required: true },
+      { flags: '--hf-output <owner/name>', help: 'with --hf-input: send predictions and metrics to this data set, as one commit; private' },
+      { flags: '--public', help: 'let everybody see what is sent; without this nothing public is written to' },
+      offlineOption,
       { flags: '--batch-size <count>', help: 'most pairs at once', default: 16 },
       { flags: '--max-length <tokens>', help: 'longest question; histories are cut to fit, record by record', default: 2048 },
       { flags: '--storage <form>', help: 'how weights are kept: f32, stored, int8, nf4 (default: as the adapter was trained, else nf4)' },
@@ -47,19 +61,45 @@ export function inferCommand(): Command {
       threadsOption,
     ],
     schema,
-    run: async ({ input, dataset, split, quantize, storage, ...options }, { progress }) => {
-      if ((input === undefined) === (dataset === undefined)) throw new UserError('cli.option', 'infer: name either --input or --dataset');
+    run: async (
+      { input, dataset, split, hfInput, hfOutput, public: isPublic, offline, quantize, storage, ...options },
+      { progress, log },
+    ) => {
+      if ([input, dataset, hfInput].filter((one) => one !== undefined).length !== 1) {
+        throw new UserError('cli.option', 'infer: name either --input or --dataset, or --hf-input');
+      }
+      if (hfOutput !== undefined && hfInput === undefined) {
+        throw new UserError('cli.option', 'infer: --hf-output goes with --hf-input; answers about local files stay here');
+      }
+      const hub = hfInput && (await hubFor({ verb: 'infer', kind: 'dataset', offline, writes: hfOutput !== undefined, log }));
+      const target = hub && hfOutput !== undefined ? { hub, name: hfOutput, isPublic, log } : undefined;
+      // What cannot be sent is to be known before hours of work.
+      if (target) await claimRepository(target);
+      const fetched = hub && (await pullQuestions({ ...{ hub, ...hfInput!, split: split ?? 'train', out: options.out }, progress, log }));
       await using db = await Database.open({ memoryMb: 1000, threads: options.threads });
-      const questions = await openQuestions(db, input === undefined ? { dataset: dataset!, split } : { file: input });
+      const files = fetched?.files ?? (input === undefined ? undefined : [input]);
+      const questions = await openQuestions(db, files ? { files } : { dataset: dataset!, split: split ?? 'test' });
       try {
         const chosen = storage ?? (quantize ? undefined : 'f32');
-        const report = await inferPairs(db, questions, { ...options, storage: chosen, progress, clock: Date.now });
-        return { text: `${tell(report)}\n${options.out}`, json: report };
+        const finish = target && (() => sendAnswers({ ...target, out: options.out, progress }));
+        const report = await inferPairs(db, questions, { ...options, storage: chosen, finish, progress, clock: Date.now });
+        fetched?.remove();
+        return { text: `${tell(report)}\n${options.out}${target ? `, ${target.name}` : ''}`, json: report };
       } finally {
         questions.close();
       }
     },
   });
+}
+
+/** Where `load_dataset` looks for rows; the figures are beside them. */
+async function sendAnswers({ out, ...target }: PushTarget & { readonly out: string; readonly progress: Progress }): Promise<void> {
+  const here = [
+    { path: `data/train${extname(out)}`, source: out },
+    { path: 'inference_metrics.json', source: join(dirname(out), 'inference_metrics.json') },
+  ];
+  const files = here.map((one) => ({ ...one, size: statSync(one.source).size }));
+  await pushFiles({ ...target, files, title: 'Predictions', replaces: /^data\// });
 }
 
 function tell({ examples, resumed, elapsed_seconds: seconds, throughput, storage, form, metrics, kinds }: InferPairsReport): string {

@@ -5,7 +5,9 @@ import type { PairDatasetReport, PairKind } from '../../../apps/entity-resolutio
 import { writePairDataset } from '../../../apps/entity-resolution/llm/pair-dataset.ts';
 import { splitNames } from '../../../apps/entity-resolution/llm/patient-splits.ts';
 import { openSession } from '../../../apps/entity-resolution/session.ts';
+import { filesUnder, pushFiles } from '../../../apps/llm/push-files.ts';
 import { thousands } from '../../../base/text.ts';
+import { hubFor, pushOptions, pushSchema } from '../../llm/hub-access.ts';
 import { countOption, numberOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, verb } from '../../verb.ts';
 import { folderSchema, inOption, outOption } from '../options.ts';
@@ -18,6 +20,7 @@ const schema = z.strictObject({
   seed: countOption,
   timestamp: z.string().min(1),
   threads: threadsSchema,
+  ...pushSchema,
 });
 
 /** `er llm prepare-dataset`: questions about pairs of records for a language model to learn from. */
@@ -34,12 +37,17 @@ export function prepareDatasetCommand(): Command {
       { flags: '--seed <number>', help: 'decides splits, pairs and their order', default: 42 },
       { flags: '--timestamp <time>', help: 'written into dataset_info.json, so that runs can be repeated', default: '2026-01-01T00:00:00' },
       threadsOption,
+      ...pushOptions,
     ],
     schema,
-    run: async ({ in: source, threads, ...options }, { progress }) => {
+    run: async ({ in: source, threads, push: name, public: isPublic, offline, ...options }, { progress, log }) => {
+      const hub = name === undefined ? undefined : await hubFor({ verb: 'prepare-dataset', kind: 'dataset', offline, writes: true, log });
       await using session = await openSession(source, { threads, progress });
-      const report = await writePairDataset(session, { ...options, source });
-      return { text: `${tell(report)}\n${options.out}`, json: report };
+      const report = await writePairDataset(session, { ...options, source, repository: name });
+      const files = filesUnder(options.out);
+      const sent =
+        hub && (await pushFiles({ hub, name: name!, isPublic, files, title: 'Upload data set', replaces: /^data\//, progress, log }));
+      return { text: `${tell(report)}\n${sent?.url ?? options.out}`, json: { ...report, ...(sent && { pushed: sent }) } };
     },
   });
 }
