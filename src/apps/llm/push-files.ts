@@ -1,12 +1,12 @@
 // Sends files to the hub as one commit: all of them are there, or none. Large files that an interrupted push had sent are known to the hub
 // by their SHA-256 and not sent again.
 
-import { readdirSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 
+import { filesAt } from '../../base/content-hash.ts';
 import { UserError } from '../../base/errors.ts';
 import { type Progress, silent } from '../../base/progress.ts';
-import { compareCodePoints } from '../../base/text.ts';
 import type { Hub, Upload } from '../../models/hub.ts';
 
 export type PushTarget = {
@@ -89,12 +89,7 @@ export async function pushFiles({
   return { name, branch, commit, url, isPrivate, files: sent, bytes };
 }
 
-/** All files under a folder, for `pushFiles`; those that begin with a dot are nobody's output. */
+/** All files under a folder, for `pushFiles`. */
 export function filesUnder(folder: string): Upload['files'] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .map((source) => ({ path: relative(folder, source).split(sep).join('/'), source, size: statSync(source).size }))
-    .filter(({ path }) => !/(^|\/)\./.test(path))
-    .sort((a, b) => compareCodePoints(a.path, b.path));
+  return filesAt(folder).map((path) => ({ path, source: join(folder, path), size: statSync(join(folder, path)).size }));
 }
