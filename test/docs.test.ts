@@ -27,13 +27,15 @@ describe('documents', () => {
     code
       .replaceAll('\\\n', ' ')
       .split('\n')
-      .filter((line) => /\bclinfuse( --)? (er |link |llm |registry |runs |params |metrics |plots |(doctor|repro|dag|status)\b)/.test(line))
+      .filter((line) =>
+        /\bclinfuse( --)? (er |link |llm |job |registry |runs |params |metrics |plots |(doctor|repro|dag|status)\b)/.test(line),
+      )
       .map((line) => ({ path, line: line.replace(/#.*/, '').trim() })),
   );
 
   test.each(commands)('$path: $line exists, with these options', async ({ line }) => {
     const [name, ...words] = line
-      .replace(/^.*?\bclinfuse( --)? (?=er |link |llm |registry |runs |params |metrics |plots |(doctor|repro|dag|status)\b)/, '')
+      .replace(/^.*?\bclinfuse( --)? (?=er |link |llm |job |registry |runs |params |metrics |plots |(doctor|repro|dag|status)\b)/, '')
       .split(/\s+/);
     // An area holds verbs or areas; a verb that stands alone has none above it.
     let verb = (await program([name!])).commands.find((one) => one.name() === name)!;

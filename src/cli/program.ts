@@ -12,6 +12,7 @@ const parts: Readonly<Record<string, (verb: string | undefined) => Promise<Comma
   llm: async () => (await import('./llm.ts')).llmCommand(),
   registry: async () => (await import('./registry.ts')).registryCommand(),
   runs: async () => (await import('./runs.ts')).runsCommand(),
+  job: async () => (await import('./job.ts')).jobCommand(),
   repro: async () => (await import('./pipeline/repro.ts')).reproCommand(),
   status: async () => (await import('./pipeline/status.ts')).statusCommand(),
   dag: async () => (await import('./pipeline/dag.ts')).dagCommand(),

@@ -7,7 +7,8 @@
 // A target knows how to reach one kind of machine and nothing of when to launch or to collect: that is `launch-or-collect`. It may be asked
 // anything at any time, by a process that knows nothing but the handle of an earlier one.
 
-import { basename, extname } from 'node:path';
+import { statSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
 
 import { filesAt, fingerprint, hashText } from '../base/content-hash.ts';
@@ -117,4 +118,12 @@ export type JobFile = z.infer<typeof jobFile>;
 export function jobFileOf({ id, stage, command, inputs, outputs }: Job, attempt: string): JobFile {
   const sent = Object.entries(inputs).map(([name, input]) => [name, 'path' in input ? { fingerprint: input.fingerprint } : input]);
   return { id, attempt, stage, command: [...command], inputs: Object.fromEntries(sent), outputs: [...outputs] };
+}
+
+/** Bytes that a job sends along. */
+export function uploadBytes({ inputs }: Job): number {
+  const files = Object.values(inputs).flatMap((input) =>
+    'path' in input ? filesAt(input.path).map((file) => join(input.path, file)) : [],
+  );
+  return files.reduce((sum, file) => sum + statSync(file).size, 0);
 }

@@ -95,7 +95,8 @@ export async function exportPairs(options: ExportPairsOptions): Promise<ExportIn
   }
 }
 
-function readDecision(file: string): z.infer<typeof decisionFile> {
+/** @throws UserError `export.decision` */
+export function readDecision(file: string): z.infer<typeof decisionFile> {
   if (!existsSync(file)) throw new UserError('export.decision', `export: no promotion decision: ${file}; run promote first`);
   try {
     return decisionFile.parse(JSON.parse(readFileSync(file, 'utf8')));

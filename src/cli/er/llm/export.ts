@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 
-import { exportPairs } from '../../../apps/entity-resolution/llm/export.ts';
+import { exportPairs, readDecision } from '../../../apps/entity-resolution/llm/export.ts';
 import { push } from '../../../apps/llm/push.ts';
+import { UserError } from '../../../base/errors.ts';
+import { elsewhereOptions, elsewhereSchema, isElsewhere, runElsewhere } from '../../job/elsewhere.ts';
 import { hubFor, pushOptions, pushSchema } from '../../llm/hub-access.ts';
 import { countOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, verb } from '../../verb.ts';
@@ -17,6 +19,7 @@ const schema = z.strictObject({
   maxLength: countOption,
   threads: threadsSchema,
   ...pushSchema,
+  ...elsewhereSchema,
 });
 
 /** `clinfuse er llm export`: the promoted adapter built into its base. */
@@ -35,9 +38,20 @@ export function exportCommand(): Command {
       { flags: '--max-length <tokens>', help: 'longest question when it is measured', default: 2048 },
       threadsOption,
       ...pushOptions,
+      ...elsewhereOptions,
     ],
     schema,
-    run: async ({ push: name, public: isPublic, offline, ...options }, { progress, log }) => {
+    run: async ({ on, timeOut, cancel, push: name, public: isPublic, offline, ...options }, context) => {
+      const place = { on, timeOut, cancel };
+      // What was turned down is skipped at once: no machine is needed for that.
+      if (isElsewhere(place) && (cancel || readDecision(options.decision).promoted)) {
+        if (name !== undefined) throw new UserError('cli.option', 'export: --push with --on: collect first, then clinfuse llm push');
+        const { out, ...given } = options;
+        const what = { stage: 'export', verb: ['er', 'llm', 'export'], options: given, outputs: ['export_info.json'] } as const;
+        const inputs = ['model', 'adapter', 'decision', 'validate'];
+        return runElsewhere(place, { ...what, inputs, output: out, kind: 'folder', out: '' }, context);
+      }
+      const { progress, log } = context;
       const hub = name === undefined ? undefined : await hubFor({ verb: 'export', offline, writes: true, log });
       const info = await exportPairs({ ...options, repository: name, progress, log, clock: Date.now });
       if ('skipped' in info) return { text: 'not exported: the model was not promoted', json: info };

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 
@@ -12,6 +12,7 @@ import type { Progress } from '../../../base/progress.ts';
 import { thousands } from '../../../base/text.ts';
 import { storagePolicies } from '../../../models/storage.ts';
 import { Database } from '../../../sql/duckdb.ts';
+import { elsewhereOptions, elsewhereSchema, isElsewhere, runElsewhere } from '../../job/elsewhere.ts';
 import { hubFor, offlineOption, repositorySchema, revisionSchema } from '../../llm/hub-access.ts';
 import { countOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, verb } from '../../verb.ts';
@@ -34,6 +35,7 @@ const schema = z.strictObject({
   storage: z.enum(storagePolicies, `not one of ${storagePolicies.join(', ')}`).optional(),
   quantize: z.boolean().default(true),
   threads: threadsSchema,
+  ...elsewhereSchema,
 });
 
 /** `clinfuse er llm infer`: what a language model makes of the histories of each pair. */
@@ -59,17 +61,25 @@ export function inferCommand(): Command {
       { flags: '--storage <form>', help: 'how weights are kept: f32, stored, int8, nf4 (default: as the adapter was trained, else nf4)' },
       { flags: '--no-quantize', help: 'the same as --storage f32' },
       threadsOption,
+      ...elsewhereOptions,
     ],
     schema,
-    run: async (
-      { input, dataset, split, hfInput, hfOutput, public: isPublic, offline, quantize, storage, ...options },
-      { progress, log },
-    ) => {
+    run: async ({ on, timeOut, cancel, hfInput, hfOutput, public: isPublic, offline, ...typed }, context) => {
+      const { input, dataset, split, quantize, storage, ...options } = typed;
+      const { progress, log } = context;
       if ([input, dataset, hfInput].filter((one) => one !== undefined).length !== 1) {
         throw new UserError('cli.option', 'infer: name either --input or --dataset, or --hf-input');
       }
       if (hfOutput !== undefined && hfInput === undefined) {
         throw new UserError('cli.option', 'infer: --hf-output goes with --hf-input; answers about local files stay here');
+      }
+      const place = { on, timeOut, cancel };
+      if (isElsewhere(place)) {
+        if (hfInput) throw new UserError('cli.option', 'infer: --hf-input with --on: fetch the data set and name it with --dataset');
+        const { out, ...given } = { ...typed, quantize: quantize ? undefined : false };
+        const [name, inputs] = [basename(out), ['input', 'dataset', 'model', 'adapter']];
+        const what = { stage: 'infer', verb: ['er', 'llm', 'infer'], options: given, inputs } as const;
+        return runElsewhere(place, { ...what, output: out, kind: 'file', out: name, outputs: [name, 'inference_metrics.json'] }, context);
       }
       const hub = hfInput && (await hubFor({ verb: 'infer', kind: 'dataset', offline, writes: hfOutput !== undefined, log }));
       const target = hub && hfOutput !== undefined ? { hub, name: hfOutput, isPublic, log } : undefined;

@@ -2,8 +2,10 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 
 import { pairTrainingSettings, trainPairs } from '../../../apps/entity-resolution/llm/train.ts';
+import { UserError } from '../../../base/errors.ts';
 import { readTrainingYaml, settingsFromFlags } from '../../../training/training-settings.ts';
 import { finishOnInterrupt } from '../../interrupt.ts';
+import { elsewhereOptions, elsewhereSchema, isElsewhere, runElsewhere } from '../../job/elsewhere.ts';
 import { settingFlags, tellPlan, tellReport } from '../../llm/train.ts';
 import { countOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, type VerbOption, verb } from '../../verb.ts';
@@ -18,6 +20,7 @@ const schema = z.looseObject({
   settings: z.string().min(1).optional(),
   resume: z.boolean().optional(),
   threads: threadsSchema,
+  ...elsewhereSchema,
 });
 
 /** What the reference's training script calls some settings: still understood, not shown. */
@@ -56,9 +59,21 @@ export function trainCommand(): Command {
       ...settingFlags,
       ...olderFlags,
       threadsOption,
+      ...elsewhereOptions,
     ],
     schema,
-    run: async ({ model, dataset, out, maxSamples, maxValidation, settings: file, resume, threads, ...given }, { progress, log }) => {
+    run: async ({ on, timeOut, cancel, ...typed }, context) => {
+      const { model, dataset, out, maxSamples, maxValidation, settings: file, resume, threads, ...given } = typed;
+      const { progress, log } = context;
+      const place = { on, timeOut, cancel };
+      if (isElsewhere(place)) {
+        if (resume)
+          throw new UserError('cli.option', 'train: --resume with --on: checkpoints stay where the run was; leave one of them out');
+        const { out: _, ...options } = typed;
+        const outputs = ['training_metrics.json', 'validation_predictions.parquet', 'adapter/adapter_config.json'];
+        const what = { stage: 'train', verb: ['er', 'llm', 'train'], options, inputs: ['model', 'dataset', 'settings'], outputs } as const;
+        return runElsewhere(place, { ...what, output: out, kind: 'folder', out: '' }, context);
+      }
       const settings = pairTrainingSettings({ ...(file && readTrainingYaml(file)), ...settingsFromFlags(translated(given)) });
       const { report, metrics } = await trainPairs({
         ...{ model, dataset, out, maxSamples, maxValidation, settings },

@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+
+import { UserError } from '../../base/errors.ts';
+import { commandTarget } from '../../remote/command-target.ts';
+import type { Target } from '../../remote/job.ts';
+import { sshTarget } from '../../remote/ssh-target.ts';
+import { cacheFolder } from '../cache-folder.ts';
+import { stageEnvironment } from '../pipeline/options.ts';
+
+/**
+ * The machine that `--on` names. What it needs of secrets comes from the environment, never from the name, which is written down.
+ *
+ * @throws UserError `job.target`, `job.secret`
+ */
+export function openTarget(name: string): Target {
+  if (/\b(hf_[A-Za-z0-9]{20,}|rpa_[A-Za-z0-9]{20,})/.test(name)) {
+    throw new UserError('job.secret', 'job: --on holds a token; command lines and records are read by others: put it into the environment');
+  }
+  const [, kind, rest] = /^(\w+):([\s\S]+)$/.exec(name) ?? [];
+  const environment = stageEnvironment();
+  if (kind === 'command') return commandTarget({ template: rest!, root: join(cacheFolder(), 'jobs'), environment });
+  if (kind === 'ssh') return sshTarget({ address: rest!, environment, clock: Date.now });
+  throw new UserError('job.target', `job: unknown machine: ${name}; write local, ssh:HOST or command:TEMPLATE`);
+}
