@@ -7,9 +7,9 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { printable } from '../base/text.ts';
-import type { Fingerprint, LockEntry, ParameterValue } from './lock-entry.ts';
+import type { Fingerprint, LockEntry, ParameterKey, ParameterValue } from './lock-entry.ts';
 import type { Stage } from './stage.ts';
-import { isList, isMapping, sameValue } from './values.ts';
+import { isList, isMapping, sameValue, type ValueMap } from './values.ts';
 
 /** What lies in the workspace, by the paths of the stage; what is not there is left out. */
 export type Present = {
@@ -121,11 +121,34 @@ export function changeText(change: Change): string {
       return `${change.kind} ${change.path} ${pathWords[change.state]}`;
     case 'parameter': {
       const name = change.file === 'params.yaml' ? change.key : `${change.file}:${change.key}`;
-      if (change.state === 'deleted') return `parameter ${name} is missing`;
-      if (change.state === 'new') return `parameter ${name} is new: ${valueText(change.to)}`;
-      return `parameter ${name} changed from ${valueText(change.from)} to ${valueText(change.to)}`;
+      const [first, ...more] = innermost(name, change);
+      return `${parameterText(first)}${more.length > 0 ? ` (and ${more.length} more in ${name})` : ''}`;
     }
   }
+}
+
+type ParameterDifference = { readonly name: string; readonly from?: ParameterValue; readonly to?: ParameterValue };
+
+/** Of two maps only what differs in them, however deep: of a block of thirty settings the one that was changed. */
+function innermost(
+  name: string,
+  { from, to }: Omit<ParameterDifference, 'name'>,
+): readonly [ParameterDifference, ...ParameterDifference[]] {
+  if (!isMapping(from) || !isMapping(to)) return [{ name, ...(from !== undefined && { from }), ...(to !== undefined && { to }) }];
+  const keys = [...new Set([...to.keys(), ...from.keys()])].filter((key) => !sameValue(from.get(key), to.get(key)));
+  const [first, ...more] = keys.flatMap((key) => innermost(`${name}.${String(key)}`, inBoth(key, from, to)));
+  return [first!, ...more];
+}
+
+const inBoth = (key: ParameterKey, from: ValueMap, to: ValueMap): Omit<ParameterDifference, 'name'> => ({
+  ...(from.has(key) && { from: from.get(key)! }),
+  ...(to.has(key) && { to: to.get(key)! }),
+});
+
+function parameterText({ name, from, to }: ParameterDifference): string {
+  if (to === undefined) return `parameter ${name} is missing`;
+  if (from === undefined) return `parameter ${name} is new: ${valueText(to)}`;
+  return `parameter ${name} changed from ${valueText(from)} to ${valueText(to)}`;
 }
 
 /** On one line, as JSON has it but for text on its own; cut where it is long. */

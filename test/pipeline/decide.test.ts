@@ -41,6 +41,7 @@ type Case = {
 };
 
 const lr = (value: unknown) => ({ parameters: { 'params.yaml': { 'train.lr': value as number } } });
+const block = (values: object) => new Map(Object.entries(values));
 const without = (path: string) => new Map([...same.dependencies].filter(([name]) => name !== path));
 
 const cases: readonly Case[] = [
@@ -105,6 +106,27 @@ const cases: readonly Case[] = [
     ),
     action: 'skip',
     says: 'up to date',
+  },
+  {
+    name: 'one value of a map',
+    entry: { ...locked, ...lr(block({ rate: 0.1, steps: new Map([['warmup', 5]]) })) },
+    present: lr(block({ rate: 0.1, steps: new Map([['warmup', 9]]) })),
+    action: 'run',
+    says: 'parameter train.lr.steps.warmup changed from 5 to 9',
+  },
+  {
+    name: 'several values of a map',
+    entry: { ...locked, ...lr(block({ rate: 0.1, seed: null, steps: 3 })) },
+    present: lr(block({ rank: 16, seed: 1, steps: 3 })),
+    action: 'run',
+    says: 'parameter train.lr.rank is new: 16 (and 2 more in train.lr)',
+  },
+  {
+    name: 'a map became a value',
+    entry: { ...locked, ...lr(block({ rate: 0.1 })) },
+    present: lr(0.1),
+    action: 'run',
+    says: 'parameter train.lr changed from {"rate":0.1} to 0.1',
   },
   {
     name: 'text is not a number',
