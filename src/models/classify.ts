@@ -13,6 +13,8 @@ export type ScoreOptions = {
   readonly tokensAtOnce?: number | undefined;
   /** Most texts of a batch. */
   readonly textsAtOnce?: number | undefined;
+  /** Texts whose scores are known already: batches of nothing but them are left out, and the others stay as they would be. */
+  readonly isDone?: ((place: number) => boolean) | undefined;
 };
 
 /** Scores (logits) of some of the texts, [places, labels], and which texts they are. */
@@ -78,11 +80,11 @@ export async function* answerLogits(
   }
 }
 
-function batchesOf(
+function* batchesOf(
   model: LanguageModel,
   texts: readonly (readonly number[])[],
-  { tokensAtOnce = 4096, textsAtOnce }: ScoreOptions,
+  { tokensAtOnce = 4096, textsAtOnce, isDone = () => false }: ScoreOptions,
 ): Generator<LengthBatch> {
   checkTexts(texts, { part: 'classify', config: model.config });
-  return lengthBatches(texts, tokensAtOnce, textsAtOnce);
+  for (const batch of lengthBatches(texts, tokensAtOnce, textsAtOnce)) if (!batch.places.every(isDone)) yield batch;
 }

@@ -1,5 +1,6 @@
 // The champion as a model of its own: base and adapter merged into a folder that transformers loads, with the calibration beside it. What the
-// promotion gate turned down is not exported, and that is a result, not a fault: export_info.json says so, and the stages after it can see it.
+// promotion gate turned down is not exported, and that is a result, not a fault: export_info.json says so, and the champion's model, where one
+// was exported before, stays as it is.
 
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,9 +56,13 @@ const decisionFile = z.looseObject({ promoted: z.boolean(), model_version: z.int
 export async function exportPairs(options: ExportPairsOptions): Promise<ExportInfo> {
   const { model, adapter, decision, out, validate, maxLength, threads, progress, log, clock } = options;
   const { promoted, model_version: version } = readDecision(decision);
+  if (!promoted) {
+    const info = { skipped: true, reason: 'model_not_promoted' } as const;
+    await writeJson(join(out, 'export_info.json'), info);
+    return info;
+  }
   return writeFolder(out, { names: ['model', 'export_info.json'], inputs: [adapter] }, async (folder) => {
-    const place = join(folder, 'model');
-    const info: ExportInfo = promoted ? await exportInto(place) : { skipped: true, reason: 'model_not_promoted' };
+    const info = await exportInto(join(folder, 'model'));
     await writeJson(join(folder, 'export_info.json'), info);
     return info;
   });

@@ -89,6 +89,7 @@ export async function inferPairs(db: Database, questions: Questions, options: In
       storage,
       form,
       maxLength,
+      batchSize,
       source: folder.config.source,
       texts: await fingerprint(questions),
     });
@@ -100,21 +101,20 @@ export async function inferPairs(db: Database, questions: Questions, options: In
       const model = languageModel(resident, { ...(read && { adapter: read.adapter }), session: { ...(threads && { threads }) } });
       const step = progress.step('asking', { total: questions.count - resumed, unit: 'pairs' });
       for (let from = 0; from < questions.count; from += windowSize) {
-        const places = Array.from({ length: Math.min(windowSize, questions.count - from) }, (_, i) => from + i).filter(
-          (p) => !log.known.has(p),
-        );
-        if (places.length === 0) continue;
+        const isDone = (i: number) => log.known.has(from + i);
         const texts = await questions.texts(from, windowSize);
-        const ids = places.map((place) => ask(texts[place - from]!));
-        const asked = answers
-          ? answerLogits(model, ids, { answers, textsAtOnce: batchSize })
-          : classLogits(model, ids, { textsAtOnce: batchSize });
-        for await (const scored of asked) {
+        if (texts.every((_, i) => isDone(i))) continue;
+        const ids = texts.map(ask);
+        // In the batches of an unbroken run, less those that are done: a batch's padding shows in the last bits of its scores.
+        const options = { textsAtOnce: batchSize, isDone };
+        for await (const { places, logits } of answers
+          ? answerLogits(model, ids, { ...options, answers })
+          : classLogits(model, ids, options)) {
           log.add(
-            scored.places.map((i) => places[i]!),
-            scored.logits,
+            places.map((i) => from + i),
+            logits,
           );
-          step.advance(scored.places.length);
+          step.advance(places.length);
         }
       }
       step.finish();

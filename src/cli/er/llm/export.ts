@@ -54,7 +54,7 @@ export function exportCommand(): Command {
       const { progress, log } = context;
       const hub = name === undefined ? undefined : await hubFor({ verb: 'export', offline, writes: true, log });
       const info = await exportPairs({ ...options, repository: name, progress, log, clock: Date.now });
-      if ('skipped' in info) return { text: 'not exported: the model was not promoted', json: info };
+      if ('skipped' in info) return { text: 'not exported: the model was not promoted; an earlier one stays', json: info };
       const folder = `${options.out}/model`;
       const sent = hub && (await push({ hub, name: name!, isPublic, folder, progress, log }));
       return { text: `merged model: ${sent?.url ?? folder}`, json: { ...info, ...(sent && { pushed: sent }) } };
