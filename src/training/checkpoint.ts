@@ -106,6 +106,18 @@ export function refuseUsed(folder: string): void {
   throw new UserError('training.folder-used', `training: folder holds checkpoints: ${folder}; resume, or name another folder`);
 }
 
+/**
+ * Removes the checkpoints of a folder if they are of another run; a kill on the way leaves whole ones, still of that run.
+ *
+ * @returns whether there were some
+ */
+export function removeForeignCheckpoints(folder: string, identity: RunIdentity): boolean {
+  const latest = latestCheckpoint(folder);
+  if (!latest || differing(readState(latest.path).identity, identity).length === 0) return false;
+  for (const step of checkpointSteps(folder)) removeCheckpoint(join(folder, checkpointName(step)));
+  return true;
+}
+
 /** Removes all checkpoints but the newest `keep` and the best one. */
 export function pruneCheckpoints(folder: string, { keep, best }: { readonly keep: number; readonly best?: number | undefined }): void {
   const old = checkpointSteps(folder).slice(0, -keep);
@@ -184,7 +196,7 @@ function readState(path: string) {
 }
 
 function refuseOther(path: string, was: RunIdentity, is: RunIdentity): void {
-  const names = [...new Set([...Object.keys(is), ...Object.keys(was)])].filter((name) => is[name] !== was[name]);
+  const names = differing(was, is);
   if (names.length === 0) return;
   const shown = names.slice(0, 3).map((name) => `${name} is ${is[name] ?? 'not set'}, was ${was[name] ?? 'not set'}`);
   const more = names.length > 3 ? `, and ${names.length - 3} more` : '';
@@ -193,6 +205,9 @@ function refuseOther(path: string, was: RunIdentity, is: RunIdentity): void {
     `training: not the run of ${path}: ${shown.join(', ')}${more}; resume with the same, or start in another folder`,
   );
 }
+
+const differing = (was: RunIdentity, is: RunIdentity): readonly string[] =>
+  [...new Set([...Object.keys(is), ...Object.keys(was)])].filter((name) => is[name] !== was[name]);
 
 const asJson = ({ step, metrics }: TrainerState['evaluations'][number]) => ({
   step,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { random } from '../../src/base/random.ts';
-import { latestCheckpoint } from '../../src/training/checkpoint.ts';
+import { latestCheckpoint, removeForeignCheckpoints } from '../../src/training/checkpoint.ts';
 import { readRun } from '../../src/training/tracking.ts';
 import { type TrainOptions, train } from '../../src/training/trainer.ts';
 import { trainingSettings } from '../../src/training/training-settings.ts';
@@ -139,6 +139,16 @@ describe('what is not resumed', () => {
     );
     const { learningRate: _, ...fewer } = identity;
     await expect(run(home, { resume: true, identity: fewer })).rejects.toThrow('learningRate is not set, was 0.05');
+  });
+
+  test('checkpoints of another run are removed where that is asked for, and no others', async () => {
+    await run(home);
+    const before = readdirSync(home);
+    expect(removeForeignCheckpoints(home, identity)).toBe(false);
+    expect(readdirSync(home)).toEqual(before);
+    expect(removeForeignCheckpoints(home, { ...identity, data: 'others' })).toBe(true);
+    expect(readdirSync(home)).toEqual([]);
+    expect(removeForeignCheckpoints(home, identity)).toBe(false);
   });
 
   test.each([

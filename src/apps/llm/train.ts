@@ -9,7 +9,7 @@ import { newAdapter } from '../../models/lora.ts';
 import { writeAdapter } from '../../models/peft.ts';
 import { loadResident } from '../../models/resident.ts';
 import { storageOf } from '../../models/storage.ts';
-import { checkpointName, readParameters, refuseUsed } from '../../training/checkpoint.ts';
+import { checkpointName, readParameters, refuseUsed, removeForeignCheckpoints } from '../../training/checkpoint.ts';
 import { fineTune } from '../../training/fine-tune.ts';
 import { type Follower, type FollowOptions, followRun } from '../../training/mlflow-follow.ts';
 import { openRunLog } from '../../training/run-log.ts';
@@ -22,7 +22,8 @@ import { type Prepared, type PrepareOptions, prepare } from './prepare.ts';
 export type TrainModelOptions = PrepareOptions & {
   /** Folder of the run: `adapter/`, `checkpoints/`, `log/`, `loss.svg`. */
   readonly out: string;
-  readonly resume?: boolean;
+  /** Go on from the newest checkpoint; `or-restart`: unless it is of another run, which is then cleared away. */
+  readonly resume?: boolean | 'or-restart';
   /** What the run is listed under, and its name (else that of `out`). */
   readonly experiment?: string;
   readonly runName?: string;
@@ -58,14 +59,16 @@ export type TrainReport = {
  * @throws UserError for bad input, for what does not fit into memory, and when the loss is no longer a number
  */
 export async function trainModel(options: TrainModelOptions): Promise<TrainReport> {
-  const { settings, out, resume = false, threads, progress, clock, signal } = options;
+  const { settings, out, resume: wanted = false, threads, progress, clock, signal } = options;
   const checkpoints = join(out, 'checkpoints');
-  if (!resume) refuseUsed(checkpoints);
+  if (!wanted) refuseUsed(checkpoints);
   const prepared = await prepare(options);
   options.onPlan?.(prepared);
-  const { folder, labels, batches, validation, memory, identity } = prepared;
+  const { folder, labels, batches, validation, memory } = prepared;
+  const identity = runIdentity({ ...prepared.identity, settings });
   let follower: Follower | undefined;
   try {
+    const resume = wanted === 'or-restart' ? !removeForeignCheckpoints(checkpoints, identity) : wanted;
     const resident = await loadResident(folder, { storage: storageOf(prepared.storage), progress });
     const adapter = newAdapter(resident, { settings: prepared.adapter, seed: settings.seed, ...(labels && { labels: labels.length }) });
     const model = languageModel(resident, { adapter, session: { ...(threads && { threads }) } });
@@ -84,7 +87,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     const result = await train({
       ...{ trainable, batches, settings, progress, clock, sinks: [log] },
       ...(validation && { evaluate: async () => (await measure(trainable, validation, labels)).metrics }),
-      checkpoints: { folder: checkpoints, identity: runIdentity({ ...identity, settings }), resume },
+      checkpoints: { folder: checkpoints, identity, resume },
       ...(signal && { signal }),
     }).catch(async (cause: Error) => {
       await log.finish('failed', { error: cause.message });

@@ -19,6 +19,7 @@ const schema = z.looseObject({
   maxValidation: countOption,
   settings: z.string().min(1).optional(),
   resume: z.boolean().optional(),
+  resumeOrRestart: z.boolean().optional(),
   threads: threadsSchema,
   ...elsewhereSchema,
 });
@@ -56,6 +57,7 @@ export function trainCommand(): Command {
       { flags: '--max-validation <count>', help: 'most validation questions; 0: all', default: 0 },
       { flags: '--settings <file>', help: 'YAML file of the settings below; flags overrule it' },
       { flags: '--resume', help: 'go on from the newest checkpoint' },
+      { flags: '--resume-or-restart', help: 'the same if it is of this very run, else begin anew in its place: for pipelines' },
       ...settingFlags,
       ...olderFlags,
       threadsOption,
@@ -63,13 +65,14 @@ export function trainCommand(): Command {
     ],
     schema,
     run: async ({ on, timeOut, cancel, ...typed }, context) => {
-      const { model, dataset, out, maxSamples, maxValidation, settings: file, resume, threads, ...given } = typed;
+      const { model, dataset, out, maxSamples, maxValidation, settings: file, resume, resumeOrRestart, threads, ...given } = typed;
       const { progress, log } = context;
       const place = { on, timeOut, cancel };
       if (isElsewhere(place)) {
         if (resume)
           throw new UserError('cli.option', 'train: --resume with --on: checkpoints stay where the run was; leave one of them out');
-        const { out: _, ...options } = typed;
+        // Another machine has no checkpoints to go on from: there the second of its words always holds.
+        const { out: _, resumeOrRestart: __, ...options } = typed;
         const outputs = ['training_metrics.json', 'validation_predictions.parquet', 'adapter/adapter_config.json'];
         const what = { stage: 'train', verb: ['er', 'llm', 'train'], options, inputs: ['model', 'dataset', 'settings'], outputs } as const;
         return runElsewhere(place, { ...what, output: out, kind: 'folder', out: '' }, context);
@@ -83,7 +86,7 @@ export function trainCommand(): Command {
           clock: Date.now,
           signal: finishOnInterrupt('finishing the step at hand and saving it'),
         },
-        ...(resume && { resume }),
+        resume: resumeOrRestart ? 'or-restart' : resume === true,
         ...(threads && { threads }),
         onPlan: (prepared) => log(tellPlan(prepared)),
       });
