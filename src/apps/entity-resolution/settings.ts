@@ -34,6 +34,8 @@ export const goldenRecordSettings = z.strictObject({
 /** Of the training track; passed to its verbs by dvc.yaml. */
 const trainEvidenceSettings = z.strictObject({ seed: z.int().min(0).default(42) });
 const promoteEvidenceSettings = z.strictObject({ metric: z.string().min(1).default('f1') });
+/** Options of `er llm` verbs by their names; passed on by dvc.yaml, and checked by those verbs. */
+const verbOptions = z.record(z.string(), z.union([z.number(), z.string(), z.boolean()]));
 
 const parameters = z.strictObject({
   generate: generateSettings.optional(),
@@ -42,6 +44,11 @@ const parameters = z.strictObject({
   augment_training: augmentSettings.optional(),
   train_evidence: trainEvidenceSettings.optional(),
   promote_evidence: promoteEvidenceSettings.optional(),
+  prepare_dataset: verbOptions.optional(),
+  questions: verbOptions.optional(),
+  train: verbOptions.optional(),
+  fit_cascade: verbOptions.optional(),
+  cascade: verbOptions.optional(),
   resolve: resolveSettings.prefault({}),
   golden_records: goldenRecordSettings.prefault({}),
 });
