@@ -77,12 +77,12 @@ export class Database implements AsyncDisposable {
       instance.closeSync();
       spill?.remove();
     };
-    return new Database(instance, await instance.connect(), release);
+    return new Database(instance, await connected(instance), release);
   }
 
   /** A second connection to the same tables, whose queries run beside this one's. Temporary tables and variables are each one's own. */
   async connect(): Promise<Database> {
-    return new Database(this.instance, await this.instance.connect(), () => {});
+    return new Database(this.instance, await connected(this.instance), () => {});
   }
 
   close(): void {
@@ -127,9 +127,16 @@ export class Database implements AsyncDisposable {
     const result = await reading(() => this.connection.stream(sql));
     const names = result.columnNames();
     const next = () => reading(() => result.fetchChunk());
-    for (let chunk = await next(); chunk && chunk.rowCount > 0; chunk = await next()) {
-      const read = chunk;
-      visit(Object.fromEntries(names.map((name, c) => [name, readVector(read, c, name)])) as T);
+    let coming = next();
+    try {
+      for (let chunk = await coming; chunk && chunk.rowCount > 0; chunk = await coming) {
+        const read = chunk;
+        // The database works on the next ones while this one is looked at.
+        coming = next();
+        visit(Object.fromEntries(names.map((name, c) => [name, readVector(read, c, name)])) as T);
+      }
+    } finally {
+      await Promise.allSettled([coming]);
     }
     return names;
   }
@@ -176,6 +183,15 @@ export class Database implements AsyncDisposable {
     const rows = await this.rows<{ column_name: string; column_type: string }>(`describe select * from ${source}`);
     return rows.map((row) => ({ name: row.column_name, type: row.column_type }));
   }
+}
+
+/** What DuckDB may have ready of a streamed result. With its own megabyte its threads wait for the reader more than they work. */
+const streamBufferMb = 32;
+
+async function connected(instance: DuckDBInstance): Promise<DuckDBConnection> {
+  const connection = await instance.connect();
+  await connection.run(`set streaming_buffer_size = '${streamBufferMb}MB'`);
+  return connection;
 }
 
 /** An identifier as SQL: quoted, inner quotes doubled. */
