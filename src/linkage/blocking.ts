@@ -11,7 +11,7 @@
 
 import { UserError } from '../base/errors.ts';
 import { thousands } from '../base/text.ts';
-import { type Encoder, shared } from './encode.ts';
+import { type Codes, type Encoder, shared } from './encode.ts';
 import type { RuleSource } from './pair-source.ts';
 import { type BlockingRule, ruleName } from './settings.ts';
 import { oneLine } from './sql-text.ts';
@@ -34,13 +34,25 @@ export type BlockCount = Omit<RuleCount, 'largest'> & {
   readonly largest: readonly { readonly records: number; readonly pairs: number; readonly record: number }[];
 };
 
-/** Encodes a rule's expressions and lines the records up. */
-export async function buildBlocks(encoder: Encoder, rule: BlockingRule): Promise<Blocks> {
-  const [first, ...others] = rule.on;
-  const { codes, valueCount } = await encoder.codes(first!);
+/** What a rule's groups are made of: codes for each of its expressions. Arrays are shared with workers. */
+export type RuleCodes = {
+  readonly name: string;
+  readonly columns: readonly { readonly codes: Int32Array; readonly valueCount: number }[];
+};
+
+/** Encodes a rule's expressions. */
+export async function ruleCodes(encoder: Encoder, rule: BlockingRule): Promise<RuleCodes> {
+  const columns: Codes[] = [];
+  for (const expression of rule.on) columns.push(await encoder.codes(expression));
+  return { name: ruleName(rule), columns: columns.map(({ codes, valueCount }) => ({ codes, valueCount })) };
+}
+
+/** Lines up the records that agree on all columns. */
+export function buildBlocks({ name, columns: [first, ...others] }: RuleCodes): Blocks {
+  const { codes, valueCount } = first!;
   let numbered = others.length === 0 ? byFirstRecord(codes, valueCount) : { groups: codes, count: valueCount };
-  for (const expression of others) numbered = combine(numbered.groups, (await encoder.codes(expression)).codes);
-  return { kind: 'groups', name: ruleName(rule), groups: numbered.groups, ...lineUp(numbered.groups, numbered.count) };
+  for (const other of others) numbered = combine(numbered.groups, other.codes);
+  return { kind: 'groups', name, groups: numbered.groups, ...lineUp(numbered.groups, numbered.count) };
 }
 
 /** Groups numbered in order of their first record: walking them reads the left records one after another, not here and there. */

@@ -8,9 +8,9 @@ import type { Candidates } from './candidates.ts';
 import { Encoder } from './encode.ts';
 import type { KernelData } from './kernel.ts';
 import { createPairSource, type PairSource, tasksOfRule } from './pair-source.ts';
-import { prepareKernel } from './prepare.ts';
+import { codedExpressions, prepareKernel } from './prepare.ts';
 import { rarityShifts, shiftOf } from './rarity.ts';
-import { compileFilters, type MadeRule, makeRule } from './rules.ts';
+import { compileFilters, isReadyToMake, type MadeRule, madeRule, makeRule, ruleChore } from './rules.ts';
 import type { KernelJob } from './score.ts';
 import { type BlockingRule, checkColumns, gammasOf, type LinkageSettings, parseSettings, settingsColumns } from './settings.ts';
 import { decideLevels } from './sql-path.ts';
@@ -44,9 +44,10 @@ export class Linker implements AsyncDisposable {
   private readonly progress: Progress;
   private readonly maxBlockPairs: number;
   private kernel: KernelData | undefined;
-  private readonly rules = new Map<string, MadeRule>();
-
+  /** Rules made ready, or under way. */
+  private readonly rules = new Map<string, () => Promise<MadeRule>>();
   private readonly hasTextIds: boolean;
+  private willPredict = false;
 
   private constructor(options: LinkerOptions, encoder: Encoder, { hasTextIds }: { readonly hasTextIds: boolean }) {
     this.model = options.settings;
@@ -118,7 +119,7 @@ export class Linker implements AsyncDisposable {
    * @throws UserError `linkage.block` when a block explodes
    */
   async countNewPairs(rules: readonly BlockingRule[] = this.model.blockingRules): Promise<readonly number[]> {
-    const { data, pool, progress, pairSource } = await this.workshop();
+    const { data, pool, progress, pairSource } = await this.workshop(rules);
     const { source, pairs: total } = await pairSource(rules);
     const step = progress.step('linkage counting', { total, unit: 'pairs' });
     const added: number[] = [];
@@ -138,7 +139,8 @@ export class Linker implements AsyncDisposable {
    * @returns what each EM session did, with a plain word on whether it converged
    */
   async train(plan: TrainingPlan): Promise<TrainingReport> {
-    const { settings, report } = await trainModel(await this.workshop(), this.model, plan);
+    const rules = [...(plan.deterministicRules ?? []), ...plan.emRules, ...(this.willPredict ? this.model.blockingRules : [])];
+    const { settings, report } = await trainModel(await this.workshop(rules), this.model, plan);
     this.model = settings;
     return report;
   }
@@ -149,7 +151,7 @@ export class Linker implements AsyncDisposable {
    * @throws UserError `linkage.block` when a block explodes
    */
   async predict({ threshold = 1e-4 }: { readonly threshold?: number } = {}): Promise<Candidates> {
-    const workshop = await this.workshop();
+    const workshop = await this.workshop(this.model.blockingRules);
     const { data, encoder } = workshop;
     const { source, pairs } = await workshop.pairSource(this.model.blockingRules);
     const step = this.progress.step('linkage scoring', { total: pairs, unit: 'pairs' });
@@ -190,8 +192,9 @@ export class Linker implements AsyncDisposable {
     };
   }
 
-  /** Says that pairs will be written: what names the records is read beside what comes first. */
+  /** Says that pairs will be predicted and written: the rules are made ready and what names the records is read beside what comes first. */
   readAhead(): void {
+    this.willPredict = true;
     if (this.hasTextIds) this.encoder.readAhead(this.encoder.nameValues(quote(this.model.uniqueId)));
   }
 
@@ -217,27 +220,43 @@ export class Linker implements AsyncDisposable {
     return this.kernel;
   }
 
-  /** What training and prediction work with. */
-  private async workshop(): Promise<Workshop> {
+  /** What training and prediction work with; `rules` are those that they will want. */
+  private async workshop(rules: readonly BlockingRule[]): Promise<Workshop> {
     const { encoder, pool, progress } = this;
+    // Workers line up records by rule while this thread looks at values.
+    await encoder.encode(codedExpressions(this.model));
+    await this.beginRules(rules);
     return { data: await this.prepared(), encoder, pool, progress, pairSource: (rules, sample) => this.pairSource(rules, sample) };
+  }
+
+  private async beginRules(rules: readonly BlockingRule[]): Promise<void> {
+    const wanted = new Map(rules.map((rule) => [JSON.stringify(rule), rule]));
+    const ready = [...wanted].filter(([key, rule]) => !this.rules.has(key) && isReadyToMake(this.encoder, rule));
+    const origin = await this.origin();
+    const chores = await Promise.all(ready.map(([, rule]) => ruleChore(this.encoder, rule, origin)));
+    this.pool.begin(chores).forEach((done, i) => {
+      this.rules.set(ready[i]![0], async () => madeRule(await done()));
+    });
   }
 
   /** Rules made ready, each once: training and prediction often use the same. */
   private async made(rule: BlockingRule): Promise<MadeRule> {
     const key = JSON.stringify(rule);
-    const known = this.rules.get(key);
-    if (known) return known;
-    const made = await makeRule(this.encoder, rule, this.model, (await this.prepared()).source);
-    this.rules.set(key, made);
+    const made = (await this.rules.get(key)?.()) ?? (await makeRule(this.encoder, rule, this.model, await this.origin()));
+    this.rules.set(key, async () => made);
     return made;
+  }
+
+  /** Source of each record when pairs within one do not count. */
+  private async origin(): Promise<Int32Array | undefined> {
+    return this.model.linkType === 'link_only' ? (await this.encoder.codes(this.model.source!)).codes : undefined;
   }
 
   private async pairSource(
     rules: readonly BlockingRule[],
     { mostPairs = Number.POSITIVE_INFINITY, seed = 1 }: SampleSize = {},
   ): Promise<{ readonly source: PairSource; readonly pairs: number }> {
-    const { source: origin } = await this.prepared();
+    const origin = await this.origin();
     const made: MadeRule[] = [];
     for (const rule of rules) {
       const one = await this.made(rule);

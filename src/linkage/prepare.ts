@@ -151,7 +151,7 @@ export async function prepareKernel(encoder: Encoder, settings: LinkageSettings)
 }
 
 /** Expressions that blocking rules and comparisons read as codes. */
-function codedExpressions({ comparisons, blockingRules }: LinkageSettings): string[] {
+export function codedExpressions({ comparisons, blockingRules }: LinkageSettings): string[] {
   const coded = new Set<Condition['kind']>(['null', 'exact', 'jaro', 'jaroWinkler', 'levenshtein', 'damerauLevenshtein', 'jaccard']);
   const of = (condition: Condition): string[] => {
     if (condition.kind === 'and' || condition.kind === 'or') return condition.conditions.flatMap(of);

@@ -10,7 +10,8 @@
 import { UserError } from '../base/errors.ts';
 import { thousands } from '../base/text.ts';
 import { quote } from '../sql/duckdb.ts';
-import { type BlockCount, type Blocks, buildBlocks, countBlocks, wholeBlock } from './blocking.ts';
+import { type BlockCount, type Blocks, countBlocks, ruleCodes, wholeBlock } from './blocking.ts';
+import { type Chore, type ChoreResult, doChore } from './chores.ts';
 import { parseCondition } from './conditions.ts';
 import { type Encoder, sqlFault } from './encode.ts';
 import type { KernelData } from './kernel.ts';
@@ -42,8 +43,23 @@ export async function makeRule(encoder: Encoder, rule: BlockingRule, settings: L
       `linkage: blocking rule without an equality: ${ruleName(rule)}; all pairs of ${thousands(recordCount)} records are too many, add l.X = r.X`,
     );
   }
-  const blocks: Blocks = rule.on.length > 0 ? await buildBlocks(encoder, rule) : { ...wholeBlock(recordCount), name: ruleName(rule) };
-  return { source: blocks, count: countBlocks(blocks, origin), ...(filter ? { filter } : {}) };
+  if (rule.on.length > 0) return madeRule(doChore(await ruleChore(encoder, rule, origin)), filter);
+  const blocks: Blocks = { ...wholeBlock(recordCount), name: ruleName(rule) };
+  return madeRule({ blocks, count: countBlocks(blocks, origin) }, filter);
+}
+
+/** True for a rule that is nothing but equalities, all of whose columns have codes: it can be made ready without the database. */
+export function isReadyToMake(encoder: Encoder, { on, where, explode }: BlockingRule): boolean {
+  return on.length > 0 && where === undefined && explode === undefined && on.every((expression) => encoder.known(expression));
+}
+
+/** The part of making a rule ready that any thread can do. */
+export async function ruleChore(encoder: Encoder, rule: BlockingRule, origin?: Int32Array): Promise<Chore> {
+  return { ...(await ruleCodes(encoder, rule)), ...(origin ? { origin } : {}) };
+}
+
+export function madeRule({ blocks, count }: ChoreResult, filter?: Condition): MadeRule {
+  return { source: blocks, count, ...(filter ? { filter } : {}) };
 }
 
 async function listPairs(encoder: Encoder, rule: BlockingRule, { linkType, source }: LinkageSettings): Promise<MadeRule> {

@@ -4,6 +4,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
+import { openPromise } from '../base/open-promise.ts';
 import { type FlatTable, type PackedChunk, packer } from './parquet-pages.ts';
 import { type PackedTask, type PackJob, packState, takeTask, tellWritten } from './parquet-tasks.ts';
 
@@ -23,7 +24,7 @@ export async function packTable(
   const { columns, rowCount, groupRows } = table;
   const groupCount = Math.ceil(rowCount / groupRows);
   const state = packState(groupCount * columns.length);
-  const packed = Array.from({ length: state.taskCount }, awaited<PackedChunk>);
+  const packed = Array.from({ length: state.taskCount }, openPromise<PackedChunk>);
   const written: Promise<void>[] = [];
   for (let group = 0; group < groupCount; group++) {
     const chunks = Promise.all(packed.slice(group * columns.length, (group + 1) * columns.length).map(({ promise }) => promise));
@@ -59,13 +60,4 @@ export async function packTable(
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
-}
-
-/** A promise that is settled from elsewhere. */
-function awaited<T>() {
-  let [resolve, reject]: [(value: T | Promise<T>) => void, (fault: Error) => void] = [() => {}, () => {}];
-  const promise = new Promise<T>((done, failed) => {
-    [resolve, reject] = [done, failed];
-  });
-  return { promise, resolve, reject };
 }

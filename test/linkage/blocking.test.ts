@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { type Blocks, buildBlocks, countBlocks, guardBlocks, wholeBlock } from '../../src/linkage/blocking.ts';
+import { type Blocks, buildBlocks, countBlocks, guardBlocks, ruleCodes, wholeBlock } from '../../src/linkage/blocking.ts';
 import { Encoder } from '../../src/linkage/encode.ts';
 import type { KernelData } from '../../src/linkage/kernel.ts';
 import { createPairSource, planTasks, taskWidth } from '../../src/linkage/pair-source.ts';
@@ -115,8 +115,8 @@ describe('blocking', () => {
         blockingRules: [],
       } satisfies LinkageSettings;
       const encoder = await Encoder.open(db, 'people', settings);
-      const city = await buildBlocks(encoder, { on: ['city'] });
-      const both = await buildBlocks(encoder, { on: ['city', 'street'] });
+      const city = buildBlocks(await ruleCodes(encoder, { on: ['city'] }));
+      const both = buildBlocks(await ruleCodes(encoder, { on: ['city', 'street'] }));
       expect(await visited([both, city], { pairsPerTask: 10 })).toEqual([
         [0, 1, 1],
         [0, 4, 1],
@@ -130,7 +130,7 @@ describe('blocking', () => {
       await db.run(`create or replace table people as select i as id, if(i < 3000, 'unknown', 'city ' || i) as city from range(4000) t(i)`);
       const encoder = await Encoder.open(db, 'people', { linkType: 'dedupe_only', uniqueId: 'id', comparisons: [] });
       const rule = { on: ['city'] };
-      const count = countBlocks(await buildBlocks(encoder, rule));
+      const count = countBlocks(buildBlocks(await ruleCodes(encoder, rule)));
       await expect(guardBlocks(encoder, rule, count, 1e6)).rejects.toThrow(
         'linkage: blocking rule explodes: city: "unknown" is shared by 3,000 records, 4,498,500 pairs; add a column to the rule, clear the value, or raise maxBlockPairs (--max-block-pairs) from 1,000,000',
       );

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { wholeBlock } from '../../src/linkage/blocking.ts';
+import { type Chore, doChore } from '../../src/linkage/chores.ts';
 import type { KernelData } from '../../src/linkage/kernel.ts';
 import { createPairSource, type PairSource } from '../../src/linkage/pair-source.ts';
 import type { KernelJob } from '../../src/linkage/score.ts';
@@ -81,4 +82,35 @@ describe('a pool of threads', () => {
       await expect(pool.run({ ...work(10), job: score, pairs: 45 })).rejects.toThrow('linkage: closed');
     },
   );
+
+  const chores: readonly Chore[] = Array.from({ length: 6 }, (_, i) => ({
+    name: `rule ${i}`,
+    columns: [2, 3].map((by) => ({
+      codes: shared(Array.from({ length: 500 }, (_, record) => (record % (by + i)) - 1)),
+      valueCount: by + i,
+    })),
+    ...(i % 2 === 0 ? { origin: shared(Array.from({ length: 500 }, (_, record) => record % 2)) } : {}),
+  }));
+
+  test.each([1, 2, 3])('%i threads do the same chores, in whatever order they are wanted, also beside a run', async (threads) => {
+    const pool = createPool({ threads, pairsWorthThreads: 0, isReady: true });
+    const [early, ...late] = pool.begin(chores);
+    const { data, source } = work(400);
+    const [first, { left }] = await Promise.all([early!(), pool.run({ data, source, job: score, pairs: 79_800 })]);
+    const others = await Promise.all(late.reverse().map((done) => done()));
+    expect([first, ...others.reverse()]).toEqual(chores.map(doChore));
+    expect(left.length).toBe(23_328);
+    expect(await early!()).toBe(first);
+    await pool.stop();
+  });
+
+  test('a chore that cannot be done is a fault of whoever wants it', async () => {
+    const broken: Chore = { name: 'no column', columns: [] };
+    for (const threads of [1, 2]) {
+      const pool = createPool({ threads, isReady: true });
+      const [done] = pool.begin([broken]);
+      await expect(done!()).rejects.toThrow();
+      await pool.stop();
+    }
+  });
 });
