@@ -147,10 +147,16 @@ export function countBlocks({ name, order, starts }: Blocks, source?: Int32Array
   return { rule: name, pairs, blocks, largest };
 }
 
-function withinSource(order: Int32Array, from: number, until: number, source: Int32Array): number {
+/** All pairs of so many records, less those within one source where such are none. */
+export function countAllPairs(recordCount: number, source?: Int32Array): number {
+  return (recordCount * (recordCount - 1)) / 2 - (source ? withinSource(undefined, 0, recordCount, source) : 0);
+}
+
+/** Pairs within one source among the records order[from .. until), or from .. until themselves. */
+function withinSource(order: Int32Array | undefined, from: number, until: number, source: Int32Array): number {
   const counts = new Map<number, number>();
   for (let at = from; at < until; at++) {
-    const one = source[order[at]!]!;
+    const one = source[order ? order[at]! : at]!;
     counts.set(one, (counts.get(one) ?? 0) + 1);
   }
   let pairs = 0;

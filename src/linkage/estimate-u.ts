@@ -45,8 +45,8 @@ function shareEqual(codes: Int32Array, source: Int32Array | undefined): number {
 
 /** Pairs that both hold a value, and those that hold the same: overall, or summed over what lies within one source. */
 function pairsOf(codes: Int32Array, source: Int32Array | undefined): { readonly equal: number; readonly all: number } {
-  const valueCount = codes.reduce((most, code) => Math.max(most, code), -1) + 1;
-  const sourceCount = source ? source.reduce((most, one) => Math.max(most, one), 0) + 1 : 1;
+  const valueCount = countValues(codes);
+  const sourceCount = source ? Math.max(1, countValues(source)) : 1;
   const bySource = new Float64Array(sourceCount);
   const byValue = new Int32Array(valueCount * sourceCount);
   for (let record = 0; record < codes.length; record++) {
@@ -56,12 +56,19 @@ function pairsOf(codes: Int32Array, source: Int32Array | undefined): { readonly 
     byValue[code * sourceCount + origin]! += 1;
     bySource[origin]! += 1;
   }
+  // By number: loops over values of an array, and functions over them, take longer.
   const pairs = (counts: Int32Array | Float64Array) => {
     let sum = 0;
-    for (const count of counts) sum += (count * (count - 1)) / 2;
+    for (let i = 0; i < counts.length; i++) sum += (counts[i]! * (counts[i]! - 1)) / 2;
     return sum;
   };
   return { equal: pairs(byValue), all: pairs(bySource) };
+}
+
+function countValues(codes: Int32Array): number {
+  let most = -1;
+  for (let record = 0; record < codes.length; record++) most = Math.max(most, codes[record]!);
+  return most + 1;
 }
 
 /** Pairs of the sample on each level, by comparison. */

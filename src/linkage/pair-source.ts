@@ -245,7 +245,8 @@ function cutGroup(
 export function listSource(recordCount: number, left: Int32Array, right: Int32Array): Extract<RuleSource, { readonly kind: 'list' }> {
   const starts = new Int32Array(new SharedArrayBuffer(4 * (recordCount + 1)));
   const rights = new Int32Array(new SharedArrayBuffer(4 * left.length));
-  for (const record of left) starts[record + 1]! += 1;
+  // By number: loops over values of an array take longer.
+  for (let p = 0; p < left.length; p++) starts[left[p]! + 1]! += 1;
   for (let record = 0; record < recordCount; record++) starts[record + 1]! += starts[record]!;
   const next = starts.slice();
   for (let p = 0; p < left.length; p++) rights[next[left[p]!]!++] = right[p]!;

@@ -7,7 +7,9 @@ export async function termFrequencies(encoder: Encoder, expression: string): Pro
   const { codes, valueCount } = await encoder.codes(expression);
   const share = new Float64Array(new SharedArrayBuffer(8 * Math.max(1, valueCount)));
   let present = 0;
-  for (const code of codes) {
+  // By number: loops over values of an array take longer.
+  for (let record = 0; record < codes.length; record++) {
+    const code = codes[record]!;
     if (code < 0) continue;
     share[code]! += 1;
     present += 1;

@@ -11,7 +11,7 @@
 import { UserError } from '../base/errors.ts';
 import type { Progress } from '../base/progress.ts';
 import { median } from '../base/statistics.ts';
-import { countBlocks, wholeBlock } from './blocking.ts';
+import { countAllPairs } from './blocking.ts';
 import { type EmComparison, type EmResult, estimateM, type Patterns } from './em.ts';
 import { type EmHistory, emHistory } from './em-history.ts';
 import type { Encoder } from './encode.ts';
@@ -138,7 +138,7 @@ async function deterministicPrior(
   const { source, pairs } = await pairSource(rules);
   const { counts } = await pool.run({ data, source, job: { kind: 'count', active: [], rarity: [] }, pairs });
   const found = counts[0] ?? 0;
-  const whole = countBlocks(wholeBlock(encoder.recordCount), data.source).pairs;
+  const whole = countAllPairs(encoder.recordCount, data.source);
   const prior = found / recall / Math.max(1, whole);
   if (found > 0 && prior < 1) return prior;
   const rule = rules.map(ruleName).join(' or ');
