@@ -7,6 +7,7 @@
 // Worked case: last_name Ng, Li, null, Ng over records 0..3 gives values [Ng, Li], codes [0, 1, -1, 0].
 // Cost: one hash join per expression; text crosses the border once per distinct value.
 
+import { allAtRest } from '../base/all-at-rest.ts';
 import { UserError } from '../base/errors.ts';
 import { type Database, quote } from '../sql/duckdb.ts';
 import { type Condition, conditionExpressions, type LinkageSettings } from './settings.ts';
@@ -90,9 +91,7 @@ export class Encoder {
     const lanes = keys.length > 1 ? [this.db, await this.beside()] : [this.db];
     const inLanes = async <T>(items: readonly T[], work: (db: Database, own: readonly T[]) => Promise<void>) => {
       const own = (lane: number) => items.filter((_, i) => i % lanes.length === lane);
-      // A fault is told when both are at rest: whoever hears of it may close the connections.
-      const ends = await Promise.allSettled(lanes.map((db, lane) => work(db, own(lane))));
-      for (const end of ends) if (end.status === 'rejected') throw end.reason;
+      await allAtRest(lanes.map((db, lane) => work(db, own(lane))));
     };
     const names = [...new Set(keys.map((key) => this.dictionaryName(key)))].filter((name) => !this.dictionaries.has(name));
     const places = new Map(names.map((name, i) => [name, this.dictionaries.size + i]));
@@ -252,6 +251,14 @@ export function recordName(id: string, source: string | undefined): string {
 /** Whole numbers that workers see without a copy. */
 export function shared(length: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(4 * length));
+}
+
+type Numbers = Int8Array | Uint8Array | Int32Array | Float64Array;
+
+/** Zeros of the same kind as other numbers, which workers see without a copy. */
+export function sharedLike<T extends Numbers>(numbers: T, length: number): T {
+  const buffer = new SharedArrayBuffer(numbers.BYTES_PER_ELEMENT * length);
+  return new (numbers.constructor as new (buffer: SharedArrayBuffer) => T)(buffer);
 }
 
 /** Expressions whose codes must mean the same because some level compares them with one another. */

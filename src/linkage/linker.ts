@@ -5,11 +5,12 @@ import { type Progress, silent } from '../base/progress.ts';
 import { type Database, quote } from '../sql/duckdb.ts';
 import { guardBlocks, nameBlocks, type RuleCount } from './blocking.ts';
 import type { Candidates } from './candidates.ts';
-import { Encoder } from './encode.ts';
+import { Encoder, sharedLike } from './encode.ts';
 import type { KernelData } from './kernel.ts';
 import { createPairSource, type PairSource, tasksOfRule } from './pair-source.ts';
 import { codedExpressions, prepareKernel } from './prepare.ts';
 import { rarityShifts, shiftOf } from './rarity.ts';
+import type { WriteTable } from './record-table.ts';
 import { compileFilters, isReadyToMake, type MadeRule, madeRule, makeRule, ruleChore } from './rules.ts';
 import type { KernelJob } from './score.ts';
 import { type BlockingRule, checkColumns, gammasOf, type LinkageSettings, parseSettings, settingsColumns } from './settings.ts';
@@ -18,7 +19,7 @@ import { type SampleSize, type TrainingPlan, type TrainingReport, trainModel, ty
 import { levelRarity, levelWeights, undecidedComparisons } from './weights.ts';
 import { createPool, type Pool } from './workers.ts';
 import { writeClusters } from './write-clusters.ts';
-import { type WriteOptions, writePairs } from './write-pairs.ts';
+import { readPairs, type WriteOptions } from './write-pairs.ts';
 
 export type LinkerOptions = {
   readonly db: Database;
@@ -185,7 +186,7 @@ export class Linker implements AsyncDisposable {
       gammas: this.model.comparisons.map((comparison, c) => {
         const gammas = Int8Array.from(gammasOf(comparison));
         const found = pick(levels[c]!);
-        const written = new Int8Array(found.length);
+        const written = sharedLike(gammas, found.length);
         for (let p = 0; p < found.length; p++) written[p] = gammas[found[p]!]!;
         return written;
       }),
@@ -207,7 +208,13 @@ export class Linker implements AsyncDisposable {
 
   /** Writes pairs as Parquet with Splink's column names. */
   async writePairs(candidates: Candidates, file: string, options?: WriteOptions): Promise<void> {
-    await writePairs(this.encoder, this.model, candidates, file, { threads: this.pool.threads, ...options });
+    const write = await this.readPairs(candidates, options);
+    await write(file);
+  }
+
+  /** Reads what `writePairs` writes; the function given writes it, and other things may be asked of this linker meanwhile. */
+  readPairs(candidates: Candidates, options?: WriteOptions): Promise<WriteTable> {
+    return readPairs(this.encoder, this.model, candidates, { threads: this.pool.threads, ...options });
   }
 
   /** Writes each record's cluster (a number per record) as Parquet: `cluster_id`, the name of its first record, and what names the record. */

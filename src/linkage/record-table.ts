@@ -27,16 +27,18 @@ export type RecordColumn = {
 /** Rows of a row group: so many that a name's bytes are seldom written twice, so few that two groups in the making take 200 MB. */
 const groupRows = 500_000;
 
-/** Writes a table of so many rows, with so many threads, this one counted. */
-export async function writeRecordTable(
+/** Writes a table that was read before. */
+export type WriteTable = (file: string) => Promise<void>;
+
+/** Reads what a table of so many rows is written from; it is written with so many threads, the calling one counted. */
+export async function readRecordTable(
   encoder: Encoder,
   {
     columns: planned,
     rowCount,
     threads = 1,
   }: { readonly columns: readonly (ParquetColumn | RecordColumn)[]; readonly rowCount: number; readonly threads?: number | undefined },
-  file: string,
-): Promise<void> {
+): Promise<WriteTable> {
   const records = planned.filter((column) => column.kind === 'record');
   const known = await readExpressions(encoder, records);
   const columns = planned.flatMap((column): ParquetColumn[] => {
@@ -44,14 +46,12 @@ export async function writeRecordTable(
     const read = known.get(column.of);
     return read ? [{ kind: 'coded', name: column.name, ...read, rows: column.records }] : [];
   });
-  if (columns.length === planned.length) return writeParquetColumns(file, { columns, rowCount, groupRows }, { threads });
+  if (columns.length === planned.length) return (file) => writeParquetColumns(file, { columns, rowCount, groupRows }, { threads });
 
   const numbers = [...new Set(records.flatMap((column) => (known.has(column.of) ? [] : [column.records])))];
   const values = distinctNumbers(Int32Array.from({ length: encoder.recordCount }, (_, record) => record));
   const joined = numbers.map((rows, i): ParquetColumn => ({ kind: 'coded', name: `__row_${i}`, type: 'INTEGER', values, rows }));
-  const scratch = temporaryFolder();
-  try {
-    const flat = join(scratch.path, 'flat.parquet');
+  const writeJoined = async (flat: string, file: string) => {
     await writeParquetColumns(flat, { columns: [...columns, ...joined], rowCount, groupRows }, { threads });
     const select = planned.map((column) => {
       if (column.kind !== 'record' || known.has(column.of)) return `p.${quote(column.name)}`;
@@ -60,13 +60,25 @@ export async function writeRecordTable(
     const lacking = [...new Set(records.flatMap(({ of }) => (known.has(of) ? [] : [of])))];
     const source = `(select __row, ${lacking.map((of) => `${of} as ${quote(`of ${of}`)}`).join(', ')} from ${encoder.table})`;
     const joins = numbers.map((_, i) => `join ${source} r${i} on r${i}.__row = p.__row_${i}`);
-    await encoder.db.writeParquet(
-      `select ${select.join(', ')} from read_parquet(${literal(flat)}, file_row_number = true) p ${joins.join(' ')} order by p.file_row_number`,
-      file,
-    );
-  } finally {
-    scratch.remove();
-  }
+    // By a connection of its own: the encoder's may be asked other things meanwhile.
+    const db = await encoder.db.connect();
+    try {
+      await db.writeParquet(
+        `select ${select.join(', ')} from read_parquet(${literal(flat)}, file_row_number = true) p ${joins.join(' ')} order by p.file_row_number`,
+        file,
+      );
+    } finally {
+      db.close();
+    }
+  };
+  return async (file) => {
+    const scratch = temporaryFolder();
+    try {
+      await writeJoined(join(scratch.path, 'flat.parquet'), file);
+    } finally {
+      scratch.remove();
+    }
+  };
 }
 
 type Read = { readonly type: ParquetType; readonly values: DistinctValues; readonly codes?: Int32Array };

@@ -1,6 +1,6 @@
 import { quote } from '../sql/duckdb.ts';
 import { type Encoder, recordName } from './encode.ts';
-import { type RecordColumn, writeRecordTable } from './record-table.ts';
+import { type RecordColumn, readRecordTable } from './record-table.ts';
 import type { LinkageSettings } from './settings.ts';
 
 /**
@@ -24,5 +24,6 @@ export async function writeClusters(
     ...(origin ? [{ kind: 'record', name: origin, of: quote(origin), records } as const] : []),
     id,
   ];
-  await writeRecordTable(encoder, { columns, rowCount: cluster.length }, file);
+  const write = await readRecordTable(encoder, { columns, rowCount: cluster.length });
+  await write(file);
 }

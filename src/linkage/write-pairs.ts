@@ -3,8 +3,8 @@
 import { quote } from '../sql/duckdb.ts';
 import { distinctNumbers, distinctTexts, type ParquetColumn } from '../sql/parquet-columns.ts';
 import type { Candidates } from './candidates.ts';
-import type { Encoder } from './encode.ts';
-import { type RecordColumn, writeRecordTable } from './record-table.ts';
+import { type Encoder, sharedLike } from './encode.ts';
+import { type RecordColumn, readRecordTable, type WriteTable } from './record-table.ts';
 import { type Comparison, comparisonColumns, gammasOf, type LinkageSettings } from './settings.ts';
 import { termFrequencies } from './term-frequency.ts';
 import { parameterOf, rarityOf } from './weights.ts';
@@ -18,16 +18,18 @@ export type WriteOptions = {
   readonly threads?: number | undefined;
 };
 
-/** Writes pairs sorted as given: weights, ids, then per comparison both values, gamma, frequencies and Bayes factors, then what is retained. */
-export async function writePairs(
+/**
+ * Reads what pairs are written from, sorted as given: weights, ids, then per comparison both values, gamma, frequencies and Bayes factors, then what is
+ * retained.
+ */
+export async function readPairs(
   encoder: Encoder,
   settings: LinkageSettings,
   candidates: Candidates,
-  file: string,
   options: WriteOptions = {},
-): Promise<void> {
+): Promise<WriteTable> {
   const columns = await planColumns(encoder, settings, candidates, options);
-  await writeRecordTable(encoder, { columns, rowCount: candidates.count, threads: options.threads }, file);
+  return readRecordTable(encoder, { columns, rowCount: candidates.count, threads: options.threads });
 }
 
 /** The columns in the order of the file. */
@@ -43,7 +45,7 @@ async function planColumns(
   const id = { kind: 'record', of: quote(uniqueId), isName: true } as const;
   const columns: (ParquetColumn | RecordColumn)[] = [
     { kind: 'doubles', name: 'match_weight', numbers: matchWeight },
-    { kind: 'doubles', name: 'match_probability', numbers: matchWeight.map((weight) => 1 / (1 + 2 ** -weight)) },
+    { kind: 'doubles', name: 'match_probability', numbers: probabilities(matchWeight) },
     ...(settings.linkType === 'dedupe_only' || idNames ? [] : sides(candidates, settings.source!)),
     { ...id, name: idLeft, records: left },
     { ...id, name: idRight, records: right },
@@ -55,7 +57,7 @@ async function planColumns(
   };
   for (const [c, comparison] of settings.comparisons.entries()) {
     // Counted from 0, as codes are.
-    const codes = candidates.gammas[c]!.map((gamma) => gamma + 1);
+    const codes = raised(candidates.gammas[c]!);
     const levels = gammasOf(comparison);
     const gammas = Int32Array.from({ length: Math.max(...levels) + 2 }, (_, code) => code - 1);
     if (retainMatching) comparisonColumns(comparison).forEach(bothSides);
@@ -72,6 +74,20 @@ async function planColumns(
   columns.push({ kind: 'coded', name: 'match_key', type: 'VARCHAR', values: distinctTexts(keys), codes: candidates.matchKey });
   for (const [name, numbers] of Object.entries(extra)) columns.push({ kind: 'doubles', name, numbers });
   return columns;
+}
+
+// Threads that lay out columns read these without a copy.
+
+function probabilities(weights: Float64Array): Float64Array {
+  const found = sharedLike(weights, weights.length);
+  for (let p = 0; p < found.length; p++) found[p] = 1 / (1 + 2 ** -weights[p]!);
+  return found;
+}
+
+function raised(gammas: Int8Array): Int8Array {
+  const codes = sharedLike(gammas, gammas.length);
+  for (let p = 0; p < codes.length; p++) codes[p] = gammas[p]! + 1;
+  return codes;
 }
 
 function sides({ left, right }: Candidates, name: string): RecordColumn[] {

@@ -1,5 +1,6 @@
+import { allAtRest } from '../../base/all-at-rest.ts';
 import { UserError } from '../../base/errors.ts';
-import { writeFile } from '../../base/files.ts';
+import { explainWriteFault, writeFile } from '../../base/files.ts';
 import { planColumns, type TrainingReport } from '../../linkage/training.ts';
 import { type ClusterCounts, writeClusters } from './clusters.ts';
 import { type ModelFile, readModelFile, refuseSamePlace } from './input.ts';
@@ -53,10 +54,16 @@ export async function dedupe({ files, settingsFile, out, threshold, clusters, ..
   const training = trains ? await linker.train(plan) : undefined;
   const pairs = await linker.predict({ threshold });
   await linker.rest();
+  const writePairs = await linker.readPairs(pairs);
   const counts = await writeFile(out, async (pairsFile) => {
-    await linker.writePairs(pairs, pairsFile);
-    if (clusters === undefined) return undefined;
-    return writeFile(clusters.file, (place) => writeClusters(linker, { pairs, threshold: clusters.threshold }, place));
+    const write = () =>
+      writePairs(pairsFile).catch((cause) => {
+        throw explainWriteFault(cause, out);
+      });
+    if (clusters === undefined) return write().then(() => undefined);
+    const { file, threshold } = clusters;
+    // Both at once: by themselves, clusters are one thread's work.
+    return writeFile(file, async (place) => (await allAtRest([write(), writeClusters(linker, { pairs, threshold }, place)]))[1]);
   });
   return {
     records: linker.recordCount,
