@@ -39,7 +39,8 @@ const borders: readonly { readonly what: string; readonly pattern: RegExp; reado
   {
     what: 'the hub',
     pattern: /from '[./]+\/models\/hub\.ts'/,
-    allowed: /^(apps\/llm|cli\/llm)\/(push-files|pull|hub-access)\.ts$|^apps\/entity-resolution\/llm\/hub-questions\.ts$/,
+    allowed:
+      /^models\/(pull|push-files)\.ts$|^cli\/llm\/hub-access\.ts$|^apps\/entity-resolution\/llm\/hub-questions\.ts$|^remote\/(hub-transport|hub-worker|runpod-target)\.ts$/,
   },
   { what: 'sockets', pattern: /from 'node:(http|https|net|tls|dgram)'/, allowed: /^(cli|server)\// },
 ];

@@ -4,6 +4,7 @@
 
 import { openAsBlob } from 'node:fs';
 
+import { checkEndpoint } from '../base/endpoint.ts';
 import { UserError } from '../base/errors.ts';
 import { retrySeconds } from '../base/retry-after.ts';
 
@@ -33,6 +34,10 @@ export type Hub = {
   /** A file from byte `from` on; `from` comes back as 0 where the server gives the whole file instead. */
   readonly read: (place: HubPlace) => Promise<{ readonly from: number; readonly bytes: AsyncIterable<Uint8Array> }>;
   readonly create: (name: string, options: { readonly isPrivate: boolean }) => Promise<void>;
+  /** Takes a repository away, with all its history; no fault where there is none. */
+  readonly remove: (name: string) => Promise<void>;
+  /** Whose token it is. */
+  readonly user: () => Promise<string>;
   /** Writes files as one commit. `advance` is told the bytes that arrived. */
   readonly upload: (upload: Upload) => Promise<{ readonly commit: string; readonly url: string }>;
 };
@@ -55,7 +60,7 @@ export type Upload = {
  * @throws UserError `hub.endpoint`, `hub.token`; its functions: `hub.unreachable`, `hub.busy`, `hub.denied`, `hub.not-found`, `hub.refused`
  */
 export async function openHub({ endpoint: given, token, kind = 'model', log = () => {}, wait = pause }: HubOptions): Promise<Hub> {
-  const endpoint = checkEndpoint(given);
+  const endpoint = checkEndpoint(given, { part: 'hub', mend: 'HF_ENDPOINT' });
   if (token !== undefined && !/^hf_\w+$/.test(token)) {
     throw new UserError('hub.token', 'hub: the token is none of Hugging Face’s: they begin with hf_; mend HF_TOKEN or the token file');
   }
@@ -111,6 +116,15 @@ export async function openHub({ endpoint: given, token, kind = 'model', log = ()
         const visibility = isPrivate ? 'private' : 'public';
         await api.createRepo({ repo: { type: kind, name }, visibility, ...shared, accessToken: token! });
       }),
+    remove: (name) =>
+      asking(name, async () => {
+        try {
+          await api.deleteRepo({ repo: { type: kind, name }, ...shared, accessToken: token! });
+        } catch (cause) {
+          if (statusOf(cause) !== 404) throw cause;
+        }
+      }),
+    user: () => asking('the account', async () => (await api.whoAmI({ ...shared, accessToken: token! })).name),
     upload: ({ name, branch, title, files, remove = [], advance }) =>
       asking(name, async () => {
         if (branch !== 'main') await api.createBranch({ repo: { type: kind, name }, branch, overwrite: true, ...shared });
@@ -140,23 +154,6 @@ export async function openHub({ endpoint: given, token, kind = 'model', log = ()
 }
 
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
-
-function checkEndpoint(given: string): string {
-  let url: URL;
-  try {
-    url = new URL(given);
-  } catch (cause) {
-    throw new UserError('hub.endpoint', `hub: endpoint is no address: ${given}; mend HF_ENDPOINT`, { cause });
-  }
-  const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback)) {
-    throw new UserError(
-      'hub.endpoint',
-      `hub: endpoint is not https: ${url.origin}; a token and models would travel open; mend HF_ENDPOINT`,
-    );
-  }
-  return given.replace(/\/+$/, '');
-}
 
 const busy = [429, 500, 502, 503, 504];
 const tries = 6;

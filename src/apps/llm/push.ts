@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import type { Progress } from '../../base/progress.ts';
-import { type PushResult, type PushTarget, pushFiles } from './push-files.ts';
+import { type PushResult, type PushTarget, pushFiles } from '../../models/push-files.ts';
 
 export type PushOptions = PushTarget & {
   readonly folder: string;

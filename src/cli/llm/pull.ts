@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-
-import { pull } from '../../apps/llm/pull.ts';
 import { bytesText } from '../../base/text.ts';
+import { pull } from '../../models/pull.ts';
 import { verb } from '../verb.ts';
 import { hubFor, offlineOption, revisionSchema } from './hub-access.ts';
 import { pathSchema } from './options.ts';

@@ -2,10 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-
-import { pull } from '../../../src/apps/llm/pull.ts';
 import { push } from '../../../src/apps/llm/push.ts';
 import { openHub } from '../../../src/models/hub.ts';
+import { pull } from '../../../src/models/pull.ts';
 import { cutAfter, type HubServer, hubServer, instead, status } from '../../models/hub-server.ts';
 
 const token = 'hf_secret';

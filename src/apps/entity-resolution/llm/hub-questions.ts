@@ -4,8 +4,8 @@ import { extname, join } from 'node:path';
 import { UserError } from '../../../base/errors.ts';
 import type { Progress } from '../../../base/progress.ts';
 import { type Hub, notFound } from '../../../models/hub.ts';
+import { pull } from '../../../models/pull.ts';
 import { type Split, splitsByName } from '../../../training/dataset-files.ts';
-import { pull } from '../../llm/pull.ts';
 
 export type HubQuestions = {
   readonly hub: Hub;

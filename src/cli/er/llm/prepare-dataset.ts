@@ -5,8 +5,8 @@ import type { PairDatasetReport, PairKind } from '../../../apps/entity-resolutio
 import { writePairDataset } from '../../../apps/entity-resolution/llm/pair-dataset.ts';
 import { splitNames } from '../../../apps/entity-resolution/llm/patient-splits.ts';
 import { openSession } from '../../../apps/entity-resolution/session.ts';
-import { filesUnder, pushFiles } from '../../../apps/llm/push-files.ts';
 import { thousands } from '../../../base/text.ts';
+import { filesUnder, pushFiles } from '../../../models/push-files.ts';
 import { hubFor, pushOptions, pushSchema } from '../../llm/hub-access.ts';
 import { countOption, numberOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, verb } from '../../verb.ts';

@@ -4,10 +4,10 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { filesAt } from '../../base/content-hash.ts';
-import { UserError } from '../../base/errors.ts';
-import { type Progress, silent } from '../../base/progress.ts';
-import type { Hub, Upload } from '../../models/hub.ts';
+import { filesAt } from '../base/content-hash.ts';
+import { UserError } from '../base/errors.ts';
+import { type Progress, silent } from '../base/progress.ts';
+import type { Hub, Upload } from './hub.ts';
 
 export type PushTarget = {
   readonly hub: Hub;

@@ -7,11 +7,11 @@ import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, rmSync
 import { open } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
-import { UserError } from '../../base/errors.ts';
-import { writeFolder } from '../../base/files.ts';
-import { type Progress, type Step, silent } from '../../base/progress.ts';
-import { bytesText } from '../../base/text.ts';
-import { type Checksum, type Hub, type HubFile, notFound } from '../../models/hub.ts';
+import { UserError } from '../base/errors.ts';
+import { writeFolder } from '../base/files.ts';
+import { type Progress, type Step, silent } from '../base/progress.ts';
+import { bytesText } from '../base/text.ts';
+import { type Checksum, type Hub, type HubFile, notFound } from './hub.ts';
 
 export type PullOptions = {
   readonly hub: Hub;
