@@ -5,6 +5,7 @@
 //   none        none               estimate told, launched, record written                   started
 //   none        running, done      adopted: a launch died before it could be written down    as with a record
 //   none        failed             taken away, then as if none                               started
+//   none        gone               as if none                                                started
 //   running     running            heartbeat noted                                           running
 //   running     silent too long    stopped, record put aside                                 error
 //   running     done               collected, checked, in place; stopped; marked             collected
@@ -69,7 +70,8 @@ export async function launchOrCollect(options: LaunchOptions): Promise<LaunchOut
     options.log(`found: job ${job.id} on ${target.name}, launched by a call that did not end`);
     return look(newRecord(found, options, ''), options);
   }
-  if (found) await target.stop(found);
+  // Where nothing runs, what was sent is left for the launch to go on with.
+  if (found && state !== 'gone') await target.stop(found);
   const estimate = await target.estimate(job);
   options.log(estimate);
   const launched = newRecord(await target.launch(job), options, estimate);

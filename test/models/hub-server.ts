@@ -8,7 +8,7 @@ type Files = Map<string, Buffer>;
 type Repository = { isPrivate: boolean; commit: string; files: Files; readonly earlier: Map<string, Files>; readonly titles: string[] };
 type Kind = 'models' | 'datasets';
 /** Answers a request in its own way and says so, or lets it pass. */
-type Fault = (request: IncomingMessage, response: ServerResponse) => boolean;
+export type Fault = (request: IncomingMessage, response: ServerResponse, answer: () => void) => boolean;
 
 export type HubServer = {
   readonly endpoint: string;
@@ -40,6 +40,21 @@ export const cut: Fault = (_, response) => {
   response.destroy();
   return true;
 };
+
+/** Answers when it is released: what asked waits, and a test knows that it does. */
+export function held(): { readonly fault: Fault; readonly asked: Promise<void>; readonly release: () => void } {
+  let tell = () => {};
+  let release = () => {};
+  const asked = new Promise<void>((done) => {
+    tell = done;
+  });
+  const fault: Fault = (_, __, answer) => {
+    release = answer;
+    tell();
+    return true;
+  };
+  return { fault, asked, release: () => release() };
+}
 
 /** Sends that many bytes of what was asked for and cuts the connection. */
 export const cutAfter =
@@ -82,7 +97,7 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
     const given = request.headers.authorization?.replace('Bearer ', '');
     (pathname.startsWith('/storage/') ? storageTokens : tokens).add(given);
     const fault = faults.find(({ pattern, left }) => left.length > 0 && pattern.test(requests.at(-1)!))?.left.shift();
-    if (fault?.(request, response)) return;
+    if (fault?.(request, response, () => answer(request, response, body))) return;
     const json = (value: unknown, code = 200) =>
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     const allowed = (one: Repository | undefined): one is Repository => {
@@ -117,6 +132,17 @@ export async function hubServer({ token }: { readonly token?: string } = {}): Pr
       if (content) sendFile(request, response, content);
       else response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end();
       return;
+    }
+    if (said === 'GET /api/whoami-v2') {
+      if (given === undefined || given !== token) return void json({ error: 'Invalid username or password.' }, 401);
+      return void json({ type: 'user', name: 'team', auth: { type: 'access_token' } });
+    }
+    if (said === 'DELETE /api/repos/delete') {
+      const { organization, name, type } = JSON.parse(body.toString()) as Record<string, string>;
+      const all = kinds[type === 'dataset' ? 'datasets' : 'models'];
+      if (!allowed(all.get(`${organization}/${name}`))) return;
+      all.delete(`${organization}/${name}`);
+      return void json({});
     }
     if (said === 'POST /api/repos/create') {
       const { organization, name, visibility, type } = JSON.parse(body.toString()) as Record<string, string>;

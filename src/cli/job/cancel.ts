@@ -15,13 +15,13 @@ export function cancelCommand(): Command {
     example: 'clinfuse job cancel output/training/train',
     options: [],
     schema: placeSchema,
-    run: async ({ place }) => {
+    run: async ({ place }, context) => {
       if (isJobFolder(place)) {
         await stopFolder(place);
         return { text: `stopped: ${place}`, json: { cancelled: true } };
       }
       const record = readRecord(place);
-      const was = record !== undefined && (await cancel({ output: place, target: openTarget(record.target), clock: Date.now }));
+      const was = record !== undefined && (await cancel({ output: place, target: openTarget(record.target, context), clock: Date.now }));
       return {
         text: was ? `cancelled: ${place}: nothing of it runs on ${record!.target}` : `nothing to cancel: ${place}`,
         json: { cancelled: was },

@@ -13,7 +13,7 @@ import { openTarget } from './targets.ts';
 export const elsewhereOptions: readonly VerbOption[] = [
   {
     flags: '--on <machine>',
-    help: 'where it is done: local, ssh:HOST or command:TEMPLATE with {folder}; call again to collect',
+    help: 'where it is done: local, ssh:HOST, runpod:image=... or command:TEMPLATE with {folder}; call again to collect',
     default: 'local',
   },
   { flags: '--time-out <minutes>', help: 'give a job up that has not been heard of for so long', default: 60 },
@@ -58,9 +58,9 @@ export function isElsewhere({ on, cancel: isCancel }: Elsewhere): boolean {
 export async function runElsewhere(
   { on, timeOut, cancel: isCancel }: Elsewhere,
   what: VerbElsewhere,
-  { log }: CliContext,
+  context: CliContext,
 ): Promise<VerbResult> {
-  const target = openTarget(on);
+  const target = openTarget(on, context);
   const job = await jobOf(what);
   if (isCancel) {
     const was = await cancel({ output: what.output, target, clock: Date.now, id: job.id });
@@ -70,7 +70,7 @@ export async function runElsewhere(
     };
   }
   const { output, kind } = what;
-  const outcome = await launchOrCollect({ job, target, output, kind, timeOut: 60_000 * timeOut, clock: Date.now, log });
+  const outcome = await launchOrCollect({ job, target, output, kind, timeOut: 60_000 * timeOut, clock: Date.now, log: context.log });
   return { text: tell(outcome, output), json: outcome, ...(outcome.outcome !== 'collected' && { exitCode: againCode }) };
 }
 

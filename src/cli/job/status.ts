@@ -18,13 +18,13 @@ export function statusCommand(): Command {
     example: 'clinfuse job status output/training/train',
     options: [],
     schema: placeSchema,
-    run: async ({ place }) => {
+    run: async ({ place }, context) => {
       const record = isJobFolder(place) ? undefined : readRecord(place);
       const now = Date.now();
       if (record?.phase === 'collected') return { text: `collected from ${record.target}`, json: { ...record, state: 'collected', now } };
       if (!record && !isJobFolder(place))
         throw new UserError('job.none', `job: none known: ${place}; name an output that was launched with --on`);
-      const state = record ? await openTarget(record.target).status(record.handle) : folderState(place);
+      const state = record ? await openTarget(record.target, context).status(record.handle) : folderState(place);
       return { text: tell(state, now), json: { ...record, ...state, now } };
     },
   });
