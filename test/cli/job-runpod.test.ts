@@ -1,7 +1,7 @@
 // `er llm infer --on runpod:...` as a program of its own, from the launch to the answers: what is printed, written down, and left behind.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -118,6 +118,26 @@ describe('er llm infer --on runpod', () => {
     expect((await clinfuse(['job', 'cancel', 'cancelled.csv'])).stdout).toMatch(/^cancelled: cancelled\.csv: nothing of it runs/);
     expect({ pods: runpod.pods.size, datasets: hub.datasets.size }).toEqual({ pods: 0, datasets: 0 });
     expect(existsSync(at('cancelled.csv.job.json'))).toBe(false);
+  });
+
+  test('gives up by itself after its limit, and says so', async () => {
+    hub.add('team/base', { 'config.json': '{}' }, true);
+    hub.fail(/GET \/team\/base\/resolve/, held().fault);
+    mkdirSync(at('limited'));
+    const job = {
+      id: '0123456789abcdef',
+      attempt: '1',
+      stage: 'infer',
+      command: ['doctor'],
+      inputs: { model: { hub: 'team/base' } },
+      outputs: [],
+    };
+    writeFileSync(at('limited', 'job.json'), JSON.stringify(job));
+    const { status, stderr } = await clinfuse(['job', 'run', 'limited', '--limit', '0.0002']);
+    expect({ status, stderr }).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/failed: not done within its limit of 0\.0002 h/),
+    });
   });
 
   test.each<[string, Record<string, string>, RegExp]>([

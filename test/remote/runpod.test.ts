@@ -172,6 +172,16 @@ describe('what goes wrong on the way', () => {
     expect(runpod.most()).toBe(1);
   });
 
+  test('a pod that is not heard of any more is given up and deleted', async () => {
+    const { fault, asked } = held();
+    hub.fail(/resolve.*in\/model\/model.safetensors/, fault);
+    await call();
+    await asked;
+    const later = { ...options(), clock: () => Date.now() + 2 * 3_600_000 };
+    await expect(launchOrCollect(later)).rejects.toThrow(/failed on runpod.*not heard of for 1\d\d min/);
+    nothingLeft();
+  });
+
   test('a container that is killed is not begun again by the next: it says so and deletes its pod', async () => {
     const { fault, asked } = held();
     hub.fail(/resolve.*in\/model\/model.safetensors/, fault);
