@@ -140,17 +140,18 @@ describe('push', () => {
   const folder = () => {
     const path = join(home, 'mine');
     mkdirSync(path);
-    for (const [name, content] of Object.entries({ ...files, 'train.jsonl': 'patients', 'log.json': 'x' }))
+    for (const [name, content] of Object.entries({ ...files, 'calibration.json': '{}', 'train.jsonl': 'patients', 'log.json': 'x' }))
       writeFileSync(join(path, name), content);
     return path;
   };
 
   test('makes a private model of the model’s files, and nothing else of the folder', async () => {
+    const sent = ['calibration.json', 'config.json', 'model.safetensors'];
     const result = await push({ hub: await hub(), folder: folder(), name: 'team/new', log });
-    expect(result).toMatchObject({ isPrivate: true, files: ['config.json', 'model.safetensors'], bytes: 300_008, branch: 'main' });
+    expect(result).toMatchObject({ isPrivate: true, files: sent, bytes: 300_010, branch: 'main' });
     const made = server.models.get('team/new')!;
     expect(made.isPrivate).toBe(true);
-    expect([...made.files.keys()].sort()).toEqual(['config.json', 'model.safetensors']);
+    expect([...made.files.keys()].sort()).toEqual(sent);
     expect(made.files.get('model.safetensors')!.equals(weights)).toBe(true);
     expect(said).toContain('not part of a model, left here: .gitattributes, log.json, pytorch_model.bin, train.jsonl');
   });
