@@ -1,11 +1,11 @@
 // Reverse-mode differentiation, graph in, graph out: walk the operators from the outputs back, ask the table for each one's rule, and
 // add up what arrives at each value.
 
-import { gradients, type Rule } from './gradients.ts';
-import { add, gemm } from './node.ts';
+import { gradients, type Rule, zeros } from './gradients.ts';
+import { add, constant, gemm } from './node.ts';
 import { inOrder } from './onnx-proto.ts';
 import { type OpName, sameShape } from './shapes.ts';
-import { showShape, type Value } from './value.ts';
+import { fixed, showShape, type Value } from './value.ts';
 
 /**
  * The gradients of a scalar with respect to `targets`, given its gradients with respect to some outputs.
@@ -40,13 +40,16 @@ export function backward({
   };
   for (const [value, gradient] of outputs) arrive(value, gradient);
 
-  for (const value of [...order].reverse()) {
-    const gradient = arrived.get(value);
-    if (!gradient || value.from.kind !== 'node') continue;
-    const { node, output } = value.from;
-    if (!node.inputs.some((operand) => operand && trained.has(operand))) continue;
-    if (output !== 0) throw new Error(`graph: ${node.op} has a gradient of its first output only, and one arrives at output ${output}`);
-    rules[node.op as OpName](node, gradient).forEach((part, i) => {
+  const nodes = new Set(order.flatMap(({ from }) => (from.kind === 'node' ? [from.node] : [])));
+  for (const node of [...nodes].reverse()) {
+    const found = node.outputs.map((output) => arrived.get(output));
+    if (found.every((gradient) => !gradient) || !node.inputs.some((operand) => operand && trained.has(operand))) continue;
+    const [gradient, ...others] = node.op === 'Split' ? found.map((one, i) => one ?? nothing(node.outputs[i]!)) : found;
+    const second = others.findIndex(Boolean) + 1;
+    if (node.op !== 'Split' && second > 0) {
+      throw new Error(`graph: ${node.op} has a gradient of its first output only, and one arrives at output ${second}`);
+    }
+    rules[node.op as OpName](node, gradient!, others as Value[]).forEach((part, i) => {
       const operand = node.inputs[i];
       if (part && operand && trained.has(operand)) arrive(operand, part);
     });
@@ -57,6 +60,9 @@ export function backward({
     return gradient;
   });
 }
+
+/** The gradient of a part that nobody used. */
+const nothing = ({ shape }: Value): Value => constant(zeros(fixed(shape)));
 
 /** a + b; where b is a plain product its kernel adds a on the way, which saves a pass over memory. */
 function sum(a: Value, b: Value): Value {

@@ -1,5 +1,5 @@
-// The derivative of every operator, one rule each. A rule gets the operator at work and the gradient of its first output, and gives
-// the gradient of each input, as values of the same graph language: a backward graph is made of ordinary operators. `undefined`
+// The derivative of every operator, one rule each. A rule gets the operator at work and the gradient of its first output (Split: of all), and
+// gives the gradient of each input, as values of the same graph language: a backward graph is made of ordinary operators. `undefined`
 // says "no gradient flows here". What nobody asks for is never written, so a rule need not care which inputs are trained.
 //
 // Notation: g is the gradient of the output y; the rule for y = a b is (g b, g a).
@@ -26,7 +26,7 @@ import { type OpName, product, sameShape } from './shapes.ts';
 import { tensor } from './tensor.ts';
 import { fixed, type Node, type Value } from './value.ts';
 
-export type Rule = (node: Node, g: Value) => readonly (Value | undefined)[];
+export type Rule = (node: Node, g: Value, others?: readonly Value[]) => readonly (Value | undefined)[];
 
 /** What is behind it counts as a constant. */
 const none: Rule = () => [];
@@ -132,6 +132,7 @@ export const gradients: { readonly [O in OpName]: Rule } = {
       ),
     ];
   },
+  Split: ({ attributes: { axis } }, g, others = []) => [graph.concat([g, ...others], axis as number)],
   Gather: refuse,
   BitwiseAnd: refuse,
   BitShift: refuse,
@@ -186,7 +187,7 @@ export function unpackNf4({ packed, absmax, attributes }: { packed: Value; absma
 
 const sizeOf = ({ shape }: Value): number => product(fixed(shape));
 
-const zeros = (shape: readonly number[]) => tensor('float32', shape, new Float32Array(product(shape)));
+export const zeros = (shape: readonly number[]) => tensor('float32', shape, new Float32Array(product(shape)));
 
 function inverse(perm: readonly number[]): number[] {
   const back = new Array<number>(perm.length);

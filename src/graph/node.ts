@@ -111,6 +111,10 @@ export const gather = (table: Value, rows: Value): Value => one('Gather', [table
 export const slice = (x: Value, { axis, from, to }: { readonly axis: number; readonly from: number; readonly to: number }): Value =>
   one('Slice', [x], { from, to, axis });
 
+/** One axis cut into stretches of these sizes. */
+export const split = (x: Value, { axis, sizes }: { readonly axis: number; readonly sizes: readonly number[] }): readonly Value[] =>
+  sizes.length === 1 ? [x] : apply('Split', [x], { attributes: { axis, sizes } });
+
 /** Sums x down to a shape it was broadcast from. */
 export function sumTo(x: Value, shape: Shape): Value {
   if (sameShape(x.shape, shape)) return x;

@@ -262,6 +262,18 @@ export const operators = {
       return [{ type: x!.type, shape: x!.shape.with(axis, to - from) }];
     },
   },
+  /** One axis cut into stretches of these sizes. */
+  Split: {
+    attributes: { axis: 'int', sizes: 'input' },
+    infer: ([x], attributes) => {
+      const { axis, sizes } = attributes as { readonly axis: number; readonly sizes: readonly number[] };
+      checkAxis(x!.shape, axis);
+      const [size] = fixed([x!.shape[axis]!]) as [number];
+      const sum = sizes.reduce((total, part) => total + part, 0);
+      if (sum !== size) throw new Error(`parts of ${sizes.join(' + ')} do not make ${size}`);
+      return sizes.map((part) => ({ type: x!.type, shape: x!.shape.with(axis, part) }));
+    },
+  },
   /** Rows of a table, axis 0. */
   Gather: {
     attributes: { axis: 'int' },

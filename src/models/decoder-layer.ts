@@ -4,12 +4,12 @@
 //   feed-forward:  h + [norm](down(act(gate n) * up n))              n = norm(h); the norms in brackets are Gemma's
 //
 // Weights, adapters, cosines, mask are inputs, so one compiled graph serves every layer of the model with the same storage.
-// Keys and values are not repeated for grouped queries: the queries of one key head stand under each other as [group * tokens, dim].
+// Keys and values are not repeated for grouped queries: the queries of one key head stand under each other as [group * size, dim].
 
-import { add, gelu, input, matMul, mul, reshape, rmsNorm, rotate, silu, softmax, transpose } from '../graph/node.ts';
-import type { Value } from '../graph/value.ts';
+import { add, concat, gelu, input, matMul, mul, reshape, rmsNorm, rotate, silu, slice, softmax, split, transpose } from '../graph/node.ts';
+import { fixed, type Value } from '../graph/value.ts';
 import type { ModelConfig } from './config.ts';
-import { type AdapterShape, type LinearShape, linear, type Trained } from './linear.ts';
+import { type AdapterShape, type LinearShape, linears, type Trained } from './linear.ts';
 import type { WeightForm } from './weight.ts';
 
 /** The linear layers of a decoder layer, in the order they are applied. */
@@ -97,6 +97,8 @@ export type Attention = (x: Value, asked: Value, parts: LayerParts) => Value;
 /** What a layer is made of: its projections and norms by name, and the keeping of what is dear to compute. */
 export type LayerParts = {
   readonly project: (name: LinearName, x: Value, residual?: Value) => Value;
+  /** Several projections of the same x. */
+  readonly projectEach: (names: readonly LinearName[], x: Value) => readonly Value[];
   readonly norm: (name: string, x: Value) => Value;
   readonly keep: (name: string, value: Value) => Value;
 };
@@ -124,19 +126,21 @@ export function placedLayer(
     kept.set(`kept.${name}`, value);
     return value;
   };
-  const project = (name: LinearName, x: Value, residual?: Value): Value => {
+  const described = (name: LinearName): LinearShape => {
     const [out, inner] = sizes[name];
     const adapter = adapters[name];
-    const described: LinearShape = { name: `${prefix}${name}`, out, inner, form: forms[name], ...(adapter && { adapter }) };
-    return linear(described, x, { trained, ...(residual && { residual }) });
+    return { name: `${prefix}${name}`, out, inner, form: forms[name], ...(adapter && { adapter }) };
   };
+  const projectEach = (names: readonly LinearName[], x: Value) => linears(names.map(described), x, { trained, keep });
+  const project = (name: LinearName, x: Value, residual?: Value): Value =>
+    linears([described(name)], x, { trained, keep, ...(residual && { residual }) })[0]!;
   const weights = new Map<string, Value>();
   const norm = (name: string, x: Value): Value => {
     const weight = weights.get(name) ?? input(`${prefix}${name}`, 'float32', [norms[name]!]);
     weights.set(name, weight);
     return rmsNorm(x, weight, normEpsilon);
   };
-  const parts: LayerParts = { project, norm, keep };
+  const parts: LayerParts = { project, projectEach, norm, keep };
 
   const normed = norm('input_layernorm', hidden);
   const mixed = attention(normed, asked === hidden ? normed : norm('input_layernorm', asked), parts);
@@ -152,16 +156,29 @@ export function placedLayer(
   return { hidden, asked, output, kept, trained };
 }
 
-function feedForward({ activation }: ModelConfig, x: Value, { project, keep }: LayerParts): Value {
-  const gate = keep('gate', project('mlp.gate_proj', x));
-  const up = keep('up', project('mlp.up_proj', x));
+function feedForward({ activation }: ModelConfig, x: Value, { projectEach, keep }: LayerParts): Value {
+  const [gate, up] = projectEach(['mlp.gate_proj', 'mlp.up_proj'], x).map((value, i) => keep(['gate', 'up'][i]!, value)) as [Value, Value];
   return mul(activation === 'silu' ? silu(gate) : gelu(gate), up);
 }
 
 /**
+ * Queries that are looked at together: they see keys only up to the last one's own, so that of what the mask would hide only their
+ * own corner is computed. From as many tokens on a text is cut; the first block takes what is left over.
+ */
+const blockTokens = 128;
+
+/** Rows of the mask: queries of the largest block. */
+export const maskRows = (tokens: number): number => blockSizes(tokens)[0]!;
+
+function blockSizes(tokens: number): readonly number[] {
+  const count = Math.max(1, Math.floor(tokens / blockTokens));
+  return [tokens - (count - 1) * blockTokens, ...new Array<number>(count - 1).fill(blockTokens)];
+}
+
+/**
  * Grouped-query attention of whole texts. Beside the weights it takes `positions` [rows, tokens], `cosines` and `sines`
- * [tokens, headDim / 2], and `mask`, added to the scores: [1, 1, group * tokens, tokens], 0 or a very negative number. Where only the last
- * tokens ask: `asked.positions` [rows, 1] as well, and a `mask` [rows, 1, group, tokens].
+ * [tokens, headDim / 2], and `mask` [maskRows, tokens], added to the scores of the last queries, 0 or a very negative number: earlier
+ * blocks take its corner. Where only the last tokens ask: `asked.positions` [rows, 1] as well, and a `mask` [rows, 1, 1, tokens].
  */
 function causalAttention(
   { heads, keyValueHeads, headDim, attentionScale, family }: ModelConfig,
@@ -173,24 +190,53 @@ function causalAttention(
   const tables = { cosines: table('cosines'), sines: table('sines') };
   const positions = input('positions', 'int64', [rows, tokens]);
   const askedPositions = isLastOnly ? input('asked.positions', 'int64', [rows, 1]) : positions;
-  // One row of scores per query: the group's queries repeat the tokens, so the mask does too.
-  const mask = input('mask', 'float32', [isLastOnly ? rows : 1, 1, group * queries, tokens]);
+  const mask = input('mask', 'float32', isLastOnly ? [rows, 1, 1, tokens] : [maskRows(tokens), tokens]);
 
   const perHead = (x: Value, [length, count]: readonly [number, number]): Value =>
     transpose(reshape(x, [rows, length, count, headDim]), [0, 2, 1, 3]);
-  return (x, asked, { project, norm, keep }) => {
+
+  /** What `size` queries per head read from the first `end` keys: [rows, heads, size, headDim]. */
+  const readBlock = (query: Value, key: Value, value: Value, { size, end }: { readonly size: number; readonly end: number }): Value => {
+    // Threads share whole products: of an odd number the last would leave one of two idle, so each is made of two.
+    const halves = (rows * keyValueHeads) % 2 === 1 && (group * size) % 2 === 0 ? 2 : 1;
+    const grouped = [rows, keyValueHeads, halves, (group * size) / halves];
+    const seen = (x: Value) =>
+      reshape(end === tokens ? x : slice(x, { axis: 2, from: 0, to: end }), [rows, keyValueHeads, 1, end, headDim]);
+    const hidden = isLastOnly ? mask : corner(mask, { size, end });
+    const scores = matMul(reshape(query, [...grouped, headDim]), seen(key), { transB: true, alpha: attentionScale });
+    const shares = softmax(add(reshape(scores, [rows, heads, size, end]), hidden));
+    return reshape(matMul(reshape(shares, [...grouped, end]), seen(value)), [rows, heads, size, headDim]);
+  };
+
+  return (x, asked, { project, projectEach, norm, keep }) => {
     // What is kept lies before the norms: from there on everything is cheap, and the norms' own backward pass starts there.
     const turned = (which: 'q' | 'k', of: Value, { size, at }: { readonly size: readonly [number, number]; readonly at: Value }): Value => {
       const turn = { ...tables, positions: at };
       if (family === 'llama') return keep(which, rotate(perHead(of, size), turn));
       return rotate(norm(`self_attn.${which}_norm`, perHead(keep(which, of), size)), turn);
     };
-    const query = turned('q', project('self_attn.q_proj', asked), { size: [queries, heads], at: askedPositions });
-    const key = turned('k', project('self_attn.k_proj', x), { size: [tokens, keyValueHeads], at: positions });
-    const value = perHead(keep('v', project('self_attn.v_proj', x)), [tokens, keyValueHeads]);
-    const grouped = reshape(query, [rows, keyValueHeads, group * queries, headDim]);
-    const scores = add(matMul(grouped, key, { transB: true, alpha: attentionScale }), mask);
-    const read = reshape(matMul(softmax(scores), value), [rows, heads, queries, headDim]);
-    return keep('mixed', reshape(transpose(read, [0, 2, 1, 3]), [rows * queries, heads * headDim]));
+    const [q, k, v] = (
+      asked === x
+        ? projectEach(['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'], x)
+        : [project('self_attn.q_proj', asked), ...projectEach(['self_attn.k_proj', 'self_attn.v_proj'], x)]
+    ) as [Value, Value, Value];
+    const query = turned('q', q, { size: [queries, heads], at: askedPositions });
+    const key = turned('k', k, { size: [tokens, keyValueHeads], at: positions });
+    const value = perHead(keep('v', v), [tokens, keyValueHeads]);
+    const sizes = isLastOnly ? [1] : blockSizes(tokens);
+    let end = isLastOnly ? tokens - 1 : 0;
+    const read = split(query, { axis: 2, sizes }).map((block, i) => {
+      end += sizes[i]!;
+      return readBlock(block, key, value, { size: sizes[i]!, end });
+    });
+    const whole = read.length === 1 ? read[0]! : concat(read, 2);
+    return keep('mixed', reshape(transpose(whole, [0, 2, 1, 3]), [rows * queries, heads * headDim]));
   };
+}
+
+/** The mask of a block's queries over the keys up to its end: a mask only tells how far a key lies before its query. */
+function corner(mask: Value, { size, end }: { readonly size: number; readonly end: number }): Value {
+  const [rows, tokens] = fixed(mask.shape) as [number, number];
+  const below = size === rows ? mask : slice(mask, { axis: 0, from: rows - size, to: rows });
+  return end === tokens ? below : slice(below, { axis: 1, from: tokens - end, to: tokens });
 }

@@ -6,7 +6,7 @@ import { type Tensor, tensor } from '../graph/tensor.ts';
 import { type Adapter, noAdapter } from './adapter.ts';
 import type { TokenBatch } from './batch.ts';
 import type { ModelConfig } from './config.ts';
-import { type LayerShape, type LinearName, linearNames } from './decoder-layer.ts';
+import { type LayerShape, type LinearName, linearNames, maskRows } from './decoder-layer.ts';
 import { expandRows } from './expand.ts';
 import { type LayerSessions, layerSessions } from './layer-sessions.ts';
 import type { AdapterShape } from './linear.ts';
@@ -106,16 +106,14 @@ export function layerInputs(
 
 /** What a layer is given where only the last tokens ask: their rows, their positions, and what each may look at. */
 function lastInputs(
-  { hiddenSize, heads, keyValueHeads, window }: ModelConfig,
+  { hiddenSize, window }: ModelConfig,
   { kind, batch, hidden }: { readonly kind: 'global' | 'local'; readonly batch: TokenBatch; readonly hidden: Tensor },
 ): Record<string, Tensor> {
   const { rows, tokens, lengths } = batch;
-  const group = heads / keyValueHeads;
-  const mask = new Float32Array(rows * group * tokens).fill(masked);
-  for (let at = 0; at < rows * group; at++) {
-    const length = lengths[Math.floor(at / group)]!;
+  const mask = new Float32Array(rows * tokens).fill(masked);
+  for (const [row, length] of lengths.entries()) {
     const from = kind === 'local' ? Math.max(0, length - window!) : 0;
-    mask.fill(0, at * tokens + from, at * tokens + length);
+    mask.fill(0, row * tokens + from, row * tokens + length);
   }
   return {
     asked: tensor('float32', [rows, hiddenSize], takeRows(hidden.data as Float32Array, lastPlaces(batch), hiddenSize)),
@@ -124,7 +122,7 @@ function lastInputs(
       [rows, 1],
       BigInt64Array.from(lengths, (length) => BigInt(length - 1)),
     ),
-    mask: tensor('float32', [rows, 1, group, tokens], mask),
+    mask: tensor('float32', [rows, 1, 1, tokens], mask),
   };
 }
 
@@ -154,10 +152,9 @@ function places(config: ModelConfig, { kind, rows, tokens }: Places): Record<str
   const found = made.get(key);
   if (found) return found;
 
-  const { headDim, heads, keyValueHeads, window } = config;
+  const { headDim, window } = config;
   const rope = kind === 'local' ? config.ropeLocal! : config.rope;
   const { cosines, sines } = ropeTables(rope, { dim: headDim, positions: tokens });
-  const group = heads / keyValueHeads;
   const result = {
     positions: tensor(
       'int64',
@@ -166,7 +163,7 @@ function places(config: ModelConfig, { kind, rows, tokens }: Places): Record<str
     ),
     cosines: tensor('float32', [tokens, headDim / 2], cosines),
     sines: tensor('float32', [tokens, headDim / 2], sines),
-    mask: tensor('float32', [1, 1, group * tokens, tokens], causalMask({ tokens, group, window: kind === 'local' ? window : undefined })),
+    mask: tensor('float32', [maskRows(tokens), tokens], causalMask(tokens, kind === 'local' ? window : undefined)),
   };
   made.set(key, result);
   return result;
@@ -175,19 +172,12 @@ function places(config: ModelConfig, { kind, rows, tokens }: Places): Record<str
 /** Far below any score, yet not infinite: a row of nothing but masked places must not become NaN. */
 export const masked = -1e30;
 
-/** 0 where a query may look, else very negative; repeated for each query head of a group. A window counts the query itself. */
-function causalMask({
-  tokens,
-  group,
-  window = tokens,
-}: {
-  readonly tokens: number;
-  readonly group: number;
-  readonly window?: number | undefined;
-}): Float32Array {
-  const mask = new Float32Array(group * tokens * tokens).fill(masked);
-  for (let row = 0; row < group * tokens; row++) {
-    const query = row % tokens;
+/** Of the last queries: 0 where one may look, else very negative. A window counts the query itself. */
+function causalMask(tokens: number, window = tokens): Float32Array {
+  const rows = maskRows(tokens);
+  const mask = new Float32Array(rows * tokens).fill(masked);
+  for (let row = 0; row < rows; row++) {
+    const query = tokens - rows + row;
     mask.fill(0, row * tokens + Math.max(0, query - window + 1), row * tokens + query + 1);
   }
   return mask;

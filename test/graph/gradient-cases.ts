@@ -150,6 +150,20 @@ export const gradientCases: Readonly<Record<string, GradientCase>> = {
   Slice: { op: 'Slice', build: (x) => graph.slice(x!, { axis: 1, from: 1, to: 3 }) },
   'Slice, up to the end': { op: 'Slice', build: (x) => graph.slice(x!, { axis: 0, from: 2, to: 5 }) },
   'Slice, all of it': { op: 'Slice', build: (x) => graph.slice(x!, { axis: 0, from: 0, to: 5 }) },
+  Split: {
+    op: 'Split',
+    build: (x) => {
+      const [a, b] = graph.split(x!, { axis: 1, sizes: [2, 3] }) as [Value, Value];
+      return graph.mul(graph.reduceSum(a, [1]), b);
+    },
+  },
+  'Split, a part unused': {
+    op: 'Split',
+    build: (x) => {
+      const part = graph.split(x!, { axis: 0, sizes: [2, 1, 2] })[1]!;
+      return graph.mul(part, part);
+    },
+  },
 };
 
 /** Whole numbers, bits, comparisons and rows of tables: a gradient through them is refused. */

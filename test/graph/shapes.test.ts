@@ -44,6 +44,7 @@ describe('shapes', () => {
     { op: 'Concat', inputs: [x(2, 'past'), x(2, 1)], attributes: { axis: 1 }, gives: [2, 'past+1'] },
     { op: 'Slice', inputs: [x('n', 5)], attributes: { axis: 1, from: 1, to: 3 }, gives: ['n', 2] },
     { op: 'Slice', inputs: [x(5)], attributes: { axis: 0, from: 2, to: 2 }, gives: [0] },
+    { op: 'Split', inputs: [x('n', 5)], attributes: { axis: 1, sizes: [2, 3] }, gives: ['n', 2] },
     { op: 'Gather', inputs: [x(9, 4), typed('int64', 2, 'n')], attributes: { axis: 0 }, gives: [2, 'n', 4] },
     { op: 'Cast', inputs: [typed('uint8', 3)], attributes: { to: 1 }, gives: [3] },
   ])('$op gives $gives', ({ op, inputs, attributes = {}, gives }) => {
@@ -112,6 +113,7 @@ describe('shapes', () => {
     { op: 'Slice', inputs: [x(2, 3)], attributes: { axis: 1, from: 1, to: 4 }, says: '1 to 4 does not lie in 3' },
     { op: 'Slice', inputs: [x(2, 3)], attributes: { axis: 1, from: 2, to: 1 }, says: '2 to 1 does not lie in 3' },
     { op: 'Slice', inputs: [x('n', 3)], attributes: { axis: 0, from: 0, to: 1 }, says: 'size not known yet: n' },
+    { op: 'Split', inputs: [x(2, 5)], attributes: { axis: 1, sizes: [2, 2] }, says: 'parts of 2 + 2 do not make 5' },
     { op: 'Gather', inputs: [x(2, 3), x(4)], attributes: { axis: 0 }, says: 'expected int64 or int32, got float32' },
   ])('$op refuses: $says', ({ op, inputs, attributes = {}, says }) => {
     expect(() => operators[op].infer(inputs, attributes)).toThrow(says);

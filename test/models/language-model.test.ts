@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import type { Adapter } from '../../src/models/adapter.ts';
+import type { Batch } from '../../src/models/batch.ts';
+import { openDecoder } from '../../src/models/decoder.ts';
 import { dropoutMask } from '../../src/models/dropout.ts';
+import { keyValueCache } from '../../src/models/key-value-cache.ts';
 import type { LanguageModel } from '../../src/models/language-model.ts';
 import { lossHead } from '../../src/models/loss.ts';
 import { readAdapter } from '../../src/models/peft.ts';
@@ -27,11 +30,10 @@ const adapterOf = async (name: TinyName) => {
   return (await readAdapter(join(tinyFolder(name), 'adapter'), { base: { path: name, config: base.config } })).adapter;
 };
 
-type Asked = { readonly name: TinyName; readonly keptLayers: number; readonly key?: number };
+type Asked = { readonly batch: Batch; readonly keptLayers: number; readonly key?: number };
 
-/** Loss and gradients of the oracle's batch. */
-async function gradientsOf(model: LanguageModel, { name, keptLayers, key = 1 }: Asked) {
-  const batch = tinyBatch(name);
+/** Loss and gradients of a batch. */
+async function gradientsOf(model: LanguageModel, { batch, keptLayers, key = 1 }: Asked) {
   const head = lossHead(model);
   const denominator = head.weightOf(batch);
   const options = { dropoutKeys: [key], keptLayers };
@@ -63,8 +65,8 @@ describe.each(tinyNames)('the tiny model %s', (name) => {
   // Seen: medians up to 2e-6, worst 5e-6.
   test('has the loss and gradients of PEFT, and the same ones to the bit when activations are computed again', async () => {
     const model = await runnable(tinyFolder(name), { adapter: await adapterOf(name) });
-    const kept = await gradientsOf(model, { name, keptLayers: Number.POSITIVE_INFINITY });
-    const again = await gradientsOf(model, { name, keptLayers: 0 });
+    const kept = await gradientsOf(model, { batch: tinyBatch(name), keptLayers: Number.POSITIVE_INFINITY });
+    const again = await gradientsOf(model, { batch: tinyBatch(name), keptLayers: 0 });
     await model.close();
     expect(kept.loss).toBeCloseTo(oracle.loss, 5);
     expect(again).toEqual(kept);
@@ -75,6 +77,39 @@ describe.each(tinyNames)('the tiny model %s', (name) => {
     expect(errors[errors.length >> 1]).toBeLessThan(1e-4);
     expect(errors.at(-1)).toBeLessThan(1e-3);
   });
+});
+
+// Queries are looked at in blocks from 256 tokens on: of 300 the first has 172, the second 128. 200 tokens are one block.
+describe('a text of several blocks', () => {
+  const ids = Int32Array.from({ length: 300 }, (_, i) => (i * 7919 + 13) % 50);
+  const first = (tokens: number, targets: Int32Array): Batch => {
+    const shared = { rows: 1, tokens, ids: ids.subarray(0, tokens), lengths: Int32Array.of(tokens) };
+    return { kind: 'causal', ...shared, targets };
+  };
+
+  test('has the hidden states of the attention that generates, another operator', async () => {
+    const model = await runnable(tinyFolder('gemma3'), { adapter: await adapterOf('gemma3') });
+    const decoder = openDecoder(model);
+    const cache = keyValueCache(model.config, { rows: 1, places: 300 });
+    const theirs = await decoder.run({ cache, rows: { from: 0, to: 1 }, ids, past: [0], fresh: [300] });
+    const ours = (await model.hidden(first(300, ids))).data as Float32Array;
+    expect(relativeL2(ours, theirs)).toBeLessThan(1e-5);
+    await decoder.close();
+    await model.close();
+  });
+
+  test.each(['llama', 'gemma3'] as const)(
+    'has the loss and gradients of its beginning alone, if nothing else is learned: %s',
+    async (name) => {
+      const model = await runnable(tinyFolder(name), { adapter: await adapterOf(name) });
+      const learned = ids.map((_, i) => (i < 199 ? ids[i + 1]! : -100));
+      const alone = await gradientsOf(model, { batch: first(200, learned.subarray(0, 200)), keptLayers: 9 });
+      const within = await gradientsOf(model, { batch: first(300, learned), keptLayers: 9 });
+      await model.close();
+      expect(within.loss).toBeCloseTo(alone.loss, 5);
+      for (const [key, values] of alone.gradients) expect(relativeL2(within.gradients.get(key)!, values), key).toBeLessThan(1e-4);
+    },
+  );
 });
 
 describe('dropout of an adapter', () => {
@@ -88,9 +123,9 @@ describe('dropout of an adapter', () => {
 
   test('drops the same places for the same keys, others for others', async () => {
     const model = await runnable(tinyFolder('llama'), { adapter: await withDropout(0.3) });
-    const first = await gradientsOf(model, { name: 'llama', keptLayers: 0 });
-    const again = await gradientsOf(model, { name: 'llama', keptLayers: 9 });
-    const other = await gradientsOf(model, { name: 'llama', keptLayers: 0, key: 2 });
+    const first = await gradientsOf(model, { batch: tinyBatch('llama'), keptLayers: 0 });
+    const again = await gradientsOf(model, { batch: tinyBatch('llama'), keptLayers: 9 });
+    const other = await gradientsOf(model, { batch: tinyBatch('llama'), keptLayers: 0, key: 2 });
     await model.close();
     expect(again).toEqual(first);
     expect(other.loss).not.toBe(first.loss);
@@ -114,7 +149,7 @@ describe('dropout of an adapter', () => {
   test.each(['llama', 'gemma3'] as const)('gives %s the loss and gradients of PEFT under the same masks', async (name) => {
     const folder = join(import.meta.dirname, '..', 'oracle', 'llm', 'adapters');
     const model = await runnable(tinyFolder(name), { adapter: await withDropout(0.3, name) });
-    const { loss, gradients } = await gradientsOf(model, { name, keptLayers: 9 });
+    const { loss, gradients } = await gradientsOf(model, { batch: tinyBatch(name), keptLayers: 9 });
     await model.close();
     expect(loss).toBeCloseTo(JSON.parse(readFileSync(join(folder, 'dropout.json'), 'utf8'))[name], 5);
     const theirs = [...(await readAll(join(folder, 'dropout.safetensors')))].filter(([key]) => key.startsWith(`${name}/`));

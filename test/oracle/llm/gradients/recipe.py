@@ -171,6 +171,9 @@ values = {name: draw(shape, -1, 1) / 2 for name, shape in shapes.items()}
 solution = solved(lambda x, *weights: block(x, dict(zip(list(shapes)[1:], weights))), list(values.values()))
 
 line = lambda value: json.dumps(value, separators=(",", ":"))
-(folder / "operators.json").write_text(
-    "{\n" + ",\n".join(f"{json.dumps(name)}:{line(solved(*case))}" for name, case in cases.items()) + "\n}\n")
+solutions = {name: solved(*case) for name, case in cases.items()}
+# Drawn after all others, whose numbers stay as they were.
+solutions["Split"] = solved(lambda x: (lambda a, b: a.sum(1, keepdim=True) * b)(*x.split([2, 3], 1)), [draw((2, 5, 2))])
+solutions["Split, a part unused"] = solved(lambda x: x.split([2, 1, 2], 0)[1] ** 2, [draw((5, 2))])
+(folder / "operators.json").write_text("{\n" + ",\n".join(f"{json.dumps(name)}:{line(one)}" for name, one in solutions.items()) + "\n}\n")
 (folder / "block.json").write_text(line({"names": list(shapes), **solution}) + "\n")
