@@ -92,7 +92,6 @@ export const gradients: { readonly [O in OpName]: Rule } = {
   },
   MatMulBnb4: ({ inputs: [, packed, absmax], attributes }, g) => [gemm(g, unpackNf4({ packed: packed!, absmax: absmax!, attributes }))],
   QuantizeLinear: refuse,
-  DequantizeLinear: refuse,
   MatMulIntegerToFloat: refuse,
   // y = x r w with r = 1 / rms(x): dx = r (g w) - x r^3 mean(g w x), dw = sum over rows of g x r.
   SimplifiedLayerNormalization: ({ inputs: [x, w], outputs: [, r] }, g) => {

@@ -89,7 +89,6 @@ export const matMul = (a: Value, b: Value, options: Product = {}): Value =>
 
 /** Whole numbers 0..255 for the rows of x: 128 + x / step of its row, rounded. */
 export const quantizeRows = (x: Value, steps: Value): Value => one('QuantizeLinear', [x, steps, middle(x)], { axis: 0 });
-export const dequantizeRows = (q: Value, steps: Value): Value => one('DequantizeLinear', [q, steps, middle(q)], { axis: 0 });
 const middle = ({ shape }: Value): Value => constant(tensor('uint8', [fixed(shape)[0]!], new Uint8Array(fixed(shape)[0]!).fill(128)));
 
 /** x / rms(x) * weight over the last axis. */

@@ -131,21 +131,13 @@ export const operators = {
       return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N] }];
     },
   },
-  /** x in steps of `scale` from `zero` [along one axis], rounded and held to 0..255; and back. */
+  /** x in steps of `scale` from `zero` [along one axis], rounded and held to 0..255. */
   QuantizeLinear: {
     attributes: { axis: 'int' },
     infer: ([x, scale, zero], { axis }) => {
       checkType(zero!, 'uint8');
       checkAlong(x!, scale!, axis as number);
       return [{ type: 'uint8', shape: x!.shape }];
-    },
-  },
-  DequantizeLinear: {
-    attributes: { axis: 'int' },
-    infer: ([x, scale], { axis }) => {
-      checkType(x!, 'uint8');
-      checkAlong(x!, scale!, axis as number);
-      return [{ type: 'float32', shape: x!.shape }];
     },
   },
   /** a uint8 [M, K], b int8 [K, N], scale of a (one), scales of b [N], zero point of a (one): the float product. */

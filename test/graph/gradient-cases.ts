@@ -171,7 +171,6 @@ export const refused: readonly OpName[] = [
   'Greater',
   'Abs',
   'QuantizeLinear',
-  'DequantizeLinear',
   'MatMulIntegerToFloat',
   'GroupQueryAttention',
   'MatMulNBits',
