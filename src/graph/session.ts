@@ -33,6 +33,8 @@ export type Session = {
     inputs: Readonly<Record<string, Tensor>>,
     into?: Readonly<Record<string, Tensor>>,
   ) => Promise<Readonly<Record<string, Tensor>>>;
+  /** What a run gives, by name. */
+  readonly outputs: ReadonlyMap<string, Typed>;
   readonly close: () => Promise<void>;
 };
 
@@ -89,6 +91,7 @@ export async function openSession(model: Model, { provider = 'cpu', threads = 0 
         ]),
       );
     },
+    outputs: model.outputs,
     close: () => session.release(),
   };
 }
