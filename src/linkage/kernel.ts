@@ -83,6 +83,9 @@ export type Rows = {
   readonly width: number;
   /** Place of each code column in a row, -1 for none. */
   readonly codeAt: readonly number[];
+  /** Place of a record's word (quick-start.ts), and the code columns that it speaks of. */
+  readonly wordAt: number;
+  readonly wordColumns: readonly number[];
   /** Place of the three signs of each code column's value, -1 where it is not measured. */
   readonly signsAt: readonly number[];
 };

@@ -13,8 +13,9 @@
 
 import type { Collector } from './collect.ts';
 import { capped, compileDeciders, type Ladder, ladderOf, rowsOf } from './deciders.ts';
-import type { KernelCondition, KernelData, Rows } from './kernel.ts';
+import type { KernelComparison, KernelCondition, KernelData, Rows } from './kernel.ts';
 import { batchPairs, type VisitBatch } from './pair-source.ts';
+import { type QuickWeights, quickStart } from './quick-start.ts';
 import { type RarityShift, type RarityTable, rarityShifts, shiftOf } from './rarity.ts';
 import { type Decide, open } from './steps.ts';
 import { settleUnlike } from './unlike.ts';
@@ -57,8 +58,23 @@ export function scorer(data: KernelData, job: ScoreJob, found: Collector): Visit
   const gain = (c: number) => (most[c]! - weights[c]!.at(-1)!) / measureCost(data.comparisons[c]!.levels);
   const order = comparisons.filter((c) => !isUndecided[c]).sort((a, b) => gain(b) - gain(a) || a - b);
   const rows = rowsOf(data);
-  const starts = comparisons.map((c) =>
-    startSums(data, rows, c, { quick: deciders[c]!.quick, weights: weights[c]!, shifts: shifts[c]!, most: most[c]! }),
+  // The comparison that each code of a record's word is for; the others start one by one.
+  const together = rows.wordColumns.map((column) => {
+    const c = data.comparisons.findIndex(({ quickColumn }) => quickColumn === column);
+    const shift = shifts[c]![data.comparisons[c]!.exactLevel];
+    return !shift || shift.codes === data.codes[column] ? c : -1;
+  });
+  const start = quickStart(
+    rows,
+    prior,
+    together.map((c) =>
+      c < 0
+        ? undefined
+        : quickWeights(data.comparisons[c]!, { weights: weights[c]!, shift: shifts[c]![data.comparisons[c]!.exactLevel], most: most[c]! }),
+    ),
+  );
+  const starts = comparisons.flatMap((c) =>
+    together.includes(c) ? [] : [{ c, add: startSums(deciders[c]!.quick, { weights: weights[c]!, shifts: shifts[c]!, most: most[c]! }) }],
   );
   const bounds = comparisons.map((c) => {
     const ladder = isUndecided[c] ? undefined : ladderOf(data.comparisons[c]!);
@@ -68,6 +84,7 @@ export function scorer(data: KernelData, job: ScoreJob, found: Collector): Visit
   });
   const adders = comparisons.map((c) => addWeights(weights[c]!, shifts[c]!));
   const levels = comparisons.map(() => new Uint8Array(batchPairs));
+  const levelsTogether = together.map((c) => levels[c]);
   const before = new Uint8Array(batchPairs);
   const sums = new Float64Array(batchPairs);
   const kept = new Int32Array(batchPairs);
@@ -92,8 +109,8 @@ export function scorer(data: KernelData, job: ScoreJob, found: Collector): Visit
   const rest = comparisons.reduce((sum, c) => (isUndecided[c] ? sum + most[c]! : sum), 0);
   return (left, right, size, rule) => {
     let count = size;
-    sums.fill(prior, 0, count);
-    for (const c of comparisons) starts[c]!(left, right, count, levels[c]!, sums);
+    start(left, right, count, levelsTogether, sums);
+    for (const { c, add } of starts) add(left, right, count, levels[c]!, sums);
     for (const c of order) {
       const bound = bounds[c];
       if (!bound) continue;
@@ -173,60 +190,38 @@ function addWeights(weights: Float64Array, shifts: readonly (RarityShift | undef
 
 /** Settles what codes alone settle, and adds what each pair's level says; for open ones the most it may. */
 function startSums(
-  data: KernelData,
-  rows: Rows,
-  c: number,
+  quick: Decide,
   {
-    quick,
     weights,
     shifts,
     most,
-  }: {
-    readonly quick: Decide;
-    readonly weights: Float64Array;
-    readonly shifts: readonly (RarityShift | undefined)[];
-    readonly most: number;
-  },
+  }: { readonly weights: Float64Array; readonly shifts: readonly (RarityShift | undefined)[]; readonly most: number },
 ): LowerSums {
-  const { quickColumn, nullLevel, exactLevel, levels: all } = data.comparisons[c]!;
-  const shift = shifts[exactLevel];
   const table = new Float64Array(256).fill(most);
   table.set(weights);
-  if (quickColumn < 0 || (shift && shift.codes !== data.codes[quickColumn])) {
-    return (left, right, count, levels, sums) => {
-      quick(left, right, count, levels);
-      for (let k = 0; k < count; k++) {
-        const one = shifts[levels[k]!];
-        sums[k]! += one ? table[levels[k]!]! + shiftOf(one, left[k]!, right[k]!) : table[levels[k]!]!;
-      }
-    };
-  }
-  // The common case, most of all work: written out.
-  const { numbers, width, codeAt } = rows;
-  const at = codeAt[quickColumn]!;
-  const different = all.length === 3 ? 2 : open;
-  const [missingWeight, equalWeight, differentWeight] = [table[nullLevel]!, table[exactLevel]!, table[different]!];
-  const bits = shift?.bits;
   return (left, right, count, levels, sums) => {
-    let [record, x] = [-1, 0];
+    quick(left, right, count, levels);
     for (let k = 0; k < count; k++) {
-      if (left[k] !== record) {
-        record = left[k]!;
-        x = numbers[record * width + at]!;
-      }
-      const y = numbers[right[k]! * width + at]!;
-      let level = different;
-      let weight = differentWeight;
-      if ((x | y) < 0) {
-        level = nullLevel;
-        weight = missingWeight;
-      } else if (x === y) {
-        level = exactLevel;
-        weight = bits ? equalWeight + bits[x]! : equalWeight;
-      }
-      levels[k] = level;
-      sums[k] = sums[k]! + weight;
+      const one = shifts[levels[k]!];
+      sums[k]! += one ? table[levels[k]!]! + shiftOf(one, left[k]!, right[k]!) : table[levels[k]!]!;
     }
+  };
+}
+
+/** The same as `quickStart` takes it, for a comparison that equal and missing codes settle. */
+function quickWeights(
+  { nullLevel, exactLevel, levels }: KernelComparison,
+  { weights, shift, most }: { readonly weights: Float64Array; readonly shift: RarityShift | undefined; readonly most: number },
+): QuickWeights {
+  const different = levels.length === 3 ? 2 : open;
+  return {
+    nullLevel,
+    exactLevel,
+    different,
+    missingWeight: weights[nullLevel]!,
+    equalWeight: weights[exactLevel]!,
+    differentWeight: different === open ? most : weights[different]!,
+    bits: shift?.bits,
   };
 }
 
