@@ -70,7 +70,10 @@ export function estimateM(
     const base = Math.log2(lambda / (1 - lambda));
     const weight = digits.map((levels) => levels.reduce((sum, level, c) => sum + levelWeight(comparisons[c]!, m[c]!, level), base));
     const matches = Float64Array.from(plain, (count, i) => count * probability(weight[i]!));
-    for (const { at, shift, count } of shifted) matches[at]! += count * probability(weight[at]! + shift);
+    for (let k = 0; k < shifted.size; k++) {
+      const at = shifted.at[k]!;
+      matches[at]! += shifted.counts[k]! * probability(weight[at]! + shifted.shifts[k]!);
+    }
     const next = maximise(digits, matches, comparisons, m);
     const nextLambda = matches.reduce((sum, value) => sum + value, 0) / total;
     lastChange = Math.abs(nextLambda - lambda);
@@ -87,12 +90,18 @@ export function estimateM(
 
 /** Pairs of one pattern and one shift (one value, usually) that lie side by side, counted: most values are shared by many pairs. */
 function gatherShifts({ shiftedPattern, shift }: Patterns, place: ReadonlyMap<number, number>) {
-  const gathered: { readonly at: number; readonly shift: number; count: number }[] = [];
+  const at = new Int32Array(shift.length);
+  const shifts = new Float64Array(shift.length);
+  const counts = new Float64Array(shift.length);
+  let size = 0;
   for (let i = 0; i < shift.length; i++) {
-    if (i > 0 && shift[i] === shift[i - 1] && shiftedPattern[i] === shiftedPattern[i - 1]) gathered.at(-1)!.count += 1;
-    else gathered.push({ at: place.get(shiftedPattern[i]!)!, shift: shift[i]!, count: 1 });
+    if (i === 0 || shift[i] !== shift[i - 1] || shiftedPattern[i] !== shiftedPattern[i - 1]) {
+      at[size] = place.get(shiftedPattern[i]!)!;
+      shifts[size++] = shift[i]!;
+    }
+    counts[size - 1]! += 1;
   }
-  return gathered;
+  return { size, at, shifts, counts };
 }
 
 function maximise(
