@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 
+import { trainWithEngine, writeEngineRun } from '../../apps/llm/engine.ts';
 import { type Prepared, prepare } from '../../apps/llm/prepare.ts';
 import { type TrainReport, trainModel } from '../../apps/llm/train.ts';
 import { thousands } from '../../base/text.ts';
+import { engineDefaults } from '../../training/engine-config.ts';
 import { memoryParts } from '../../training/memory-plan.ts';
 import { readTrainingYaml, settingNames, settingsFromFlags, trainingSettings } from '../../training/training-settings.ts';
 import { gitCommit } from '../git-commit.ts';
@@ -12,6 +14,7 @@ import { followOptions } from '../mlflow-access.ts';
 import { numberOption, threadsSchema } from '../option-schemas.ts';
 import { threadsOption, type VerbOption, verb } from '../verb.ts';
 import { version } from '../version.ts';
+import { checkEngineOptions, engineOptions, engineSchemas, launcher } from './engine.ts';
 
 const schema = z.looseObject({
   model: z.string().min(1),
@@ -24,6 +27,7 @@ const schema = z.looseObject({
   dryRun: z.boolean().optional(),
   experiment: z.string().min(1).optional(),
   runName: z.string().min(1).optional(),
+  ...engineSchemas,
   threads: threadsSchema,
 });
 
@@ -81,29 +85,50 @@ export function trainCommand(): Command {
       { flags: '--experiment <name>', help: 'what the run is listed under (default: MLFLOW_EXPERIMENT_NAME, or Default)' },
       { flags: '--run-name <name>', help: 'its name in lists (default: that of the folder)' },
       { flags: '--dry-run', help: 'say what would be done and how much memory it takes; train nothing' },
+      ...engineOptions,
       ...settingFlags,
       threadsOption,
     ],
     schema,
     run: async (typed, { progress, log }) => {
-      const { model, data, out, task, validationShare, settings: file, resume, dryRun, threads, experiment, runName, ...given } = typed;
-      const settings = trainingSettings(file ? readTrainingYaml(file) : {}, settingsFromFlags(given));
+      checkEngineOptions(typed);
+      const { model, data, out, task, validationShare, settings: file, resume, dryRun, threads, experiment, runName, ...others } = typed;
+      const { engine, processes = 1, ...given } = others;
+      const said = { ...(file && readTrainingYaml(file)), ...settingsFromFlags(given) };
+      const settings = trainingSettings(engine ? engineDefaults(said) : {}, said);
+      const commit = gitCommit();
+      const run = {
+        experiment: experiment ?? (process.env['MLFLOW_EXPERIMENT_NAME'] || 'Default'),
+        ...(runName && { runName }),
+        tags: { 'clinfuse.version': version, ...(commit && { 'git.commit': commit }) },
+        ...(resume && { resume }),
+      };
+      if (engine) {
+        const signal = finishOnInterrupt(`stopping ${engine}`);
+        const asked = {
+          ...run,
+          ...{ engine, processes, model, data, out, task, validationShare, settings, progress, signal, clock: Date.now },
+        };
+        if (dryRun) {
+          const { folder, steps, rows } = await writeEngineRun({ ...asked, launch: undefined });
+          const text = `${thousands(rows)} rows, ${thousands(steps)} steps; to train: ${folder}/run.sh, then this command with --resume in place of --dry-run`;
+          return { text, json: { folder, steps, rows } };
+        }
+        const report = await trainWithEngine({ ...asked, launch: launcher(engine, log) });
+        return report === 'interrupted' ? interrupted : { text: tellReport(report, out), json: report };
+      }
       const options = { model, data, task, validationShare, settings, memory: 0.95 * process.availableMemory() };
       if (dryRun) {
         const prepared = await prepare(options);
         await prepared.folder.close();
         return { text: tellPlan(prepared), json: planJson(prepared) };
       }
-      const commit = gitCommit();
       const follow = followOptions(log);
       const report = await trainModel({
         ...{ ...options, out, progress, clock: Date.now, signal: finishOnInterrupt('finishing the step at hand and saving it') },
-        ...(resume && { resume }),
+        ...run,
         ...(threads && { threads }),
-        experiment: experiment ?? (process.env['MLFLOW_EXPERIMENT_NAME'] || 'Default'),
-        ...(runName && { runName }),
         ...(follow && { follow }),
-        tags: { 'clinfuse.version': version, ...(commit && { 'git.commit': commit }) },
         onPlan: (prepared) => log(tellPlan(prepared)),
       });
       return { text: tellReport(report, out), json: report, ...(report.ended === 'interrupted' && { exitCode: 130 }) };
@@ -145,7 +170,10 @@ const planJson = ({ memory, parameters, rows, steps, storage, task, labels }: Pr
   memory,
 });
 
-export function tellReport({ ended, steps, firstLoss, lastLoss, before, best, adapter }: TrainReport, out: string): string {
+/** A run of another program was stopped: it has saved what it saves by itself. */
+export const interrupted = { text: 'Interrupted (go on with --resume)', json: { ended: 'interrupted' }, exitCode: 130 };
+
+export function tellReport({ ended, steps, firstLoss, lastLoss, before, best, adapter }: Omit<TrainReport, 'tokens'>, out: string): string {
   const figures = (metrics: Readonly<Record<string, number>>) =>
     Object.entries(metrics)
       .map(([name, value]) => `${name} ${value.toPrecision(4)}`)

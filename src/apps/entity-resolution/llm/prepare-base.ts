@@ -1,6 +1,6 @@
 // The base of the classifier: of a model that also sees (Gemma 3, MedGemma) the text part alone, with a new classification head. The weights of
 // text stay as they are, bit for bit; the vision part and a head for words of its own are left out. Which names the file uses for the text
-// part (three are about) is settled where models are opened (models/folder).
+// part (three are about) is settled where models are opened (models/folder). Without a head it stays a model that writes text.
 
 import { UserError } from '../../../base/errors.ts';
 import type { Progress } from '../../../base/progress.ts';
@@ -16,6 +16,8 @@ export type PrepareBaseOptions = {
   readonly out: string;
   /** Decides the head. */
   readonly seed: number;
+  /** No head for classes: the model goes on writing text. */
+  readonly isHeadless?: boolean | undefined;
   readonly progress: Progress;
 };
 
@@ -30,15 +32,15 @@ export type PreparedBase = {
 const labels = ['LABEL_0', 'LABEL_1'];
 
 /**
- * Writes the text model as a sequence classifier of two classes that transformers loads.
+ * Writes the text model as a sequence classifier of two classes that transformers loads, or as the model of words it was.
  *
  * @throws UserError those of `openModel` and `writeModelFolder`; `base.quantised` for weights that are not kept in full
  */
-export async function prepareBase({ model: path, out, seed, progress }: PrepareBaseOptions): Promise<PreparedBase> {
+export async function prepareBase({ model: path, out, seed, isHeadless = false, progress }: PrepareBaseOptions): Promise<PreparedBase> {
   const model = await openModel(path);
   try {
     const { config, tensors } = model;
-    const kept = [...tensors].filter(([name]) => name !== 'lm_head.weight' && name !== 'score.weight');
+    const kept = [...tensors].filter(([name]) => name !== 'score.weight' && (isHeadless || name !== 'lm_head.weight'));
     const step = progress.step('tensors', { total: kept.length, unit: 'tensors' });
     const weights = kept.map(([name, { shape, type }]): WeightToWrite => {
       const read = async () => {
@@ -49,13 +51,15 @@ export async function prepareBase({ model: path, out, seed, progress }: PrepareB
       };
       return { name, shape, format: precisionOfType(type), read };
     });
-    const { shape, data } = newHead(config, { seed, labels: labels.length });
-    weights.push({ name: 'score.weight', shape, format: weights[0]!.format, read: () => ({ format: 'f32', shape, data }) });
+    if (!isHeadless) {
+      const { shape, data } = newHead(config, { seed, labels: labels.length });
+      weights.push({ name: 'score.weight', shape, format: weights[0]!.format, read: () => ({ format: 'f32', shape, data }) });
+    }
     // A classifier reads its answer at the last token that is no padding: it must know which one that is.
     const padTokenId = config.padTokenId ?? config.eosTokenIds[0];
-    const { multimodal, ...text } = config;
+    const { multimodal, labels: _, ...text } = config;
     await writeModelFolder(out, {
-      config: { ...text, labels, ...(padTokenId !== undefined && { padTokenId }) },
+      config: { ...text, ...(!isHeadless && { labels }), ...(padTokenId !== undefined && { padTokenId }) },
       weights,
       copyFrom: path,
     });

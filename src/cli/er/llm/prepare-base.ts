@@ -9,7 +9,7 @@ import { countOption } from '../../option-schemas.ts';
 import { verb } from '../../verb.ts';
 import { folderSchema } from '../options.ts';
 
-const schema = z.strictObject({ model: folderSchema, out: folderSchema, seed: countOption, ...pushSchema });
+const schema = z.strictObject({ model: folderSchema, out: folderSchema, seed: countOption, head: z.boolean().optional(), ...pushSchema });
 
 /** `clinfuse er llm prepare-base`: the text part of a model that also sees, with a head for two classes. */
 export function prepareBaseCommand(): Command {
@@ -21,12 +21,13 @@ export function prepareBaseCommand(): Command {
       { flags: '--model <folder>', help: 'Hugging Face folder', required: true },
       { flags: '--out <folder>', help: 'where the text model goes', required: true },
       { flags: '--seed <number>', help: 'decides the new head', default: 42 },
+      { flags: '--no-head', help: 'no head: the model goes on writing text, as train --engine needs it' },
       ...pushOptions,
     ],
     schema,
-    run: async ({ push: name, public: isPublic, offline, ...options }, { progress, log }) => {
+    run: async ({ push: name, public: isPublic, offline, head, ...options }, { progress, log }) => {
       const hub = name === undefined ? undefined : await hubFor({ verb: 'prepare-base', offline, writes: true, log });
-      const base = await prepareBase({ ...options, progress });
+      const base = await prepareBase({ ...options, isHeadless: head === false, progress });
       const what = base.stripped ? 'text part' : 'text model (there was no vision part)';
       const sent = hub && (await push({ hub, name: name!, isPublic, folder: base.out, progress, log }));
       const text = `${what} with ${thousands(base.parameters)} parameters: ${sent?.url ?? base.out}`;

@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 
-import { pairTrainingSettings, trainPairs } from '../../../apps/entity-resolution/llm/train.ts';
+import { pairTrainingSettings, trainPairs, trainPairsWithEngine } from '../../../apps/entity-resolution/llm/train.ts';
+import type { EngineFolder } from '../../../apps/llm/engine.ts';
 import { UserError } from '../../../base/errors.ts';
 import { readTrainingYaml, settingsFromFlags } from '../../../training/training-settings.ts';
 import { finishOnInterrupt } from '../../interrupt.ts';
 import { elsewhereOptions, elsewhereSchema, isElsewhere, runElsewhere } from '../../job/elsewhere.ts';
-import { settingFlags, tellPlan, tellReport } from '../../llm/train.ts';
+import { checkEngineOptions, engineOptions, engineSchemas, launcher, tellFolder } from '../../llm/engine.ts';
+import { interrupted, settingFlags, tellPlan, tellReport } from '../../llm/train.ts';
 import { countOption, threadsSchema } from '../../option-schemas.ts';
 import { threadsOption, type VerbOption, verb } from '../../verb.ts';
 import { folderSchema } from '../options.ts';
@@ -20,6 +22,7 @@ const schema = z.looseObject({
   settings: z.string().min(1).optional(),
   resume: z.boolean().optional(),
   resumeOrRestart: z.boolean().optional(),
+  ...engineSchemas,
   threads: threadsSchema,
   ...elsewhereSchema,
 });
@@ -58,6 +61,7 @@ export function trainCommand(): Command {
       { flags: '--settings <file>', help: 'YAML file of the settings below; flags overrule it' },
       { flags: '--resume', help: 'go on from the newest checkpoint' },
       { flags: '--resume-or-restart', help: 'the same if it is of this very run, else begin anew in its place: for pipelines' },
+      ...engineOptions,
       ...settingFlags,
       ...olderFlags,
       threadsOption,
@@ -65,7 +69,9 @@ export function trainCommand(): Command {
     ],
     schema,
     run: async ({ on, timeOut, cancel, ...typed }, context) => {
-      const { model, dataset, out, maxSamples, maxValidation, settings: file, resume, resumeOrRestart, threads, ...given } = typed;
+      checkEngineOptions(typed);
+      const { model, dataset, out, maxSamples, maxValidation, settings: file, resume, resumeOrRestart, ...others } = typed;
+      const { engine, processes = 1, threads, ...given } = others;
       const { progress, log } = context;
       const place = { on, timeOut, cancel };
       if (isElsewhere(place)) {
@@ -77,16 +83,22 @@ export function trainCommand(): Command {
         const what = { stage: 'train', verb: ['er', 'llm', 'train'], options, inputs: ['model', 'dataset', 'settings'], outputs } as const;
         return runElsewhere(place, { ...what, output: out, kind: 'folder', out: '' }, context);
       }
-      const settings = pairTrainingSettings({ ...(file && readTrainingYaml(file)), ...settingsFromFlags(translated(given)) });
+      const said = { ...(file && readTrainingYaml(file)), ...settingsFromFlags(translated(given)) };
+      const settings = pairTrainingSettings(said, engine);
+      const asked = {
+        ...{ model, dataset, out, maxSamples, maxValidation, settings, progress, clock: Date.now },
+        resume: resumeOrRestart ? ('or-restart' as const) : resume === true,
+      };
+      if (engine) {
+        const signal = finishOnInterrupt(`stopping ${engine}`);
+        const onWritten = (written: EngineFolder) => log(tellFolder(written));
+        const trained = await trainPairsWithEngine({ ...asked, engine, processes, signal, onWritten, launch: launcher(engine, log) });
+        return trained === 'interrupted' ? interrupted : { text: tellReport(trained.report, out), json: trained.metrics };
+      }
       const { report, metrics } = await trainPairs({
-        ...{ model, dataset, out, maxSamples, maxValidation, settings },
-        ...{
-          memory: 0.95 * process.availableMemory(),
-          progress,
-          clock: Date.now,
-          signal: finishOnInterrupt('finishing the step at hand and saving it'),
-        },
-        resume: resumeOrRestart ? 'or-restart' : resume === true,
+        ...asked,
+        memory: 0.95 * process.availableMemory(),
+        signal: finishOnInterrupt('finishing the step at hand and saving it'),
         ...(threads && { threads }),
         onPlan: (prepared) => log(tellPlan(prepared)),
       });

@@ -1,0 +1,94 @@
+// A run as TRL's `trl sft --config` reads it: keys of its ScriptArguments, SFTConfig (transformers' TrainingArguments and more) and ModelConfig.
+// Source: TRL 1.16, trl/scripts/sft.py, trainer/sft_config.py, trainer/model_config.py; tested with its own parser (bench/peers/engines-check.py).
+
+import {
+  checkpointInterval,
+  type EngineKeys,
+  type EngineRules,
+  type EngineRun,
+  engineFiles,
+  evaluates,
+  keptCheckpoints,
+  lessIsBetter,
+  lossOnly,
+  peftTargets,
+  refuse,
+  scheduleName,
+  sharedAccumulation,
+  warmup,
+  wholeAlpha,
+} from './engine-rules.ts';
+
+/** What no setting decides. NaN is to be seen in the log, nothing is sent anywhere, and batches come as they are: not packed. */
+export const trlRun = ({ model, resumeFrom }: EngineRun): EngineKeys => ({
+  model_name_or_path: model,
+  dataset_name: engineFiles.data,
+  dataset_train_split: 'train',
+  dataset_test_split: 'validation',
+  output_dir: engineFiles.output,
+  ...(resumeFrom !== undefined && { resume_from_checkpoint: resumeFrom }),
+  use_peft: true,
+  lora_task_type: 'CAUSAL_LM',
+  optim: 'adamw_torch',
+  packing: false,
+  logging_steps: 1,
+  logging_nan_inf_filter: false,
+  report_to: 'none',
+});
+
+export const trlRules: EngineRules = {
+  rank: ({ settings }) => ({ lora_r: settings.rank }),
+  alpha: (run) => ({ lora_alpha: wholeAlpha('trl', run) }),
+  dropout: ({ settings }) => ({ lora_dropout: settings.dropout }),
+  rslora: ({ settings }) => ({ use_rslora: settings.rslora }),
+  dora: ({ settings }) => ({ use_dora: settings.dora }),
+  targets: (run) => ({ lora_target_modules: [peftTargets(run)].flat() }),
+
+  learningRate: ({ settings }) => ({ learning_rate: settings.learningRate }),
+  schedule: (run) => ({ lr_scheduler_type: scheduleName(run) }),
+  warmup: (run) => ({ warmup_steps: warmup(run) }),
+  weightDecay: ({ settings }) => ({ weight_decay: settings.weightDecay }),
+  maxGradientNorm: ({ settings }) => ({ max_grad_norm: settings.maxGradientNorm }),
+
+  batchSize: ({ settings: { batchSize } }) => ({ per_device_train_batch_size: batchSize, per_device_eval_batch_size: batchSize }),
+  accumulation: (run) => ({ gradient_accumulation_steps: sharedAccumulation('trl', run) }),
+  epochs: ({ settings }) => ({ num_train_epochs: settings.epochs }),
+  maxSteps: ({ settings }) => (settings.maxSteps === undefined ? {} : { max_steps: settings.maxSteps }),
+  maxLength: ({ settings }) => ({ max_length: settings.maxLength }),
+  labelSmoothing: ({ settings }) => ({ label_smoothing_factor: settings.labelSmoothing }),
+  classWeights: (run) =>
+    run.settings.classWeights === undefined ? {} : refuse('trl', 'classWeights', run, 'it learns words, which have no classes'),
+  seed: ({ settings }) => ({ seed: settings.seed }),
+
+  evaluationEvery: (run) => {
+    const { evaluationEvery: every } = run.settings;
+    if (!evaluates(run)) return { eval_strategy: 'no' };
+    return { eval_strategy: every === 'epoch' ? 'epoch' : 'steps', ...(every !== 'epoch' && { eval_steps: every }), eval_on_start: true };
+  },
+  metric: (run) => lossOnly('trl', run),
+  higherIsBetter: (run) => lessIsBetter('trl', run),
+  patience: (run) =>
+    run.settings.patience === undefined
+      ? {}
+      : refuse('trl', 'patience', run, 'its command has no early stop; leave it out, or use axolotl'),
+  checkpointEvery: (run) => {
+    const every = checkpointInterval('trl', run);
+    return {
+      ...(every === 'epoch' ? { save_strategy: 'epoch' } : { save_strategy: 'steps', save_steps: every }),
+      load_best_model_at_end: evaluates(run),
+    };
+  },
+  keep: (run) => ({ save_total_limit: keptCheckpoints(run) }),
+
+  recompute: ({ settings }) => ({ gradient_checkpointing: settings.recompute !== 'none' }),
+  precision: (run) => {
+    if (run.settings.precision === 'fast') return { dtype: 'bfloat16', bf16: true };
+    if (run.settings.quantize === 'none') return { dtype: 'float32', bf16: false, tf32: false };
+    return refuse('trl', 'precision', run, 'it keeps the adapter of an NF4 model in bfloat16; set precision fast');
+  },
+  quantize: (run) => {
+    if (run.settings.quantize === 'none') return { load_in_4bit: false };
+    if (run.settings.quantize === 'nf4') return { load_in_4bit: true, bnb_4bit_quant_type: 'nf4', use_bnb_nested_quant: false };
+    return refuse('trl', 'quantize', run, 'its 8 bits are others, computed in half precision; set nf4 or none');
+  },
+};
