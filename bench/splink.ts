@@ -30,7 +30,7 @@ export type SplinkSaid = {
 };
 
 /** The interpreter of a peer's environment (bench/peers/setup.sh); nothing where it is not installed. */
-export function pythonOf(name: 'splink4' | 'splink5' | 'febrl' | 'llm'): string | undefined {
+export function pythonOf(name: 'splink4' | 'splink5' | 'febrl' | 'llm' | 'engines'): string | undefined {
   const python = join(cache, 'peers', name, 'bin', 'python');
   return existsSync(python) ? python : undefined;
 }

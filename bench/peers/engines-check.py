@@ -1,7 +1,9 @@
 """Reads configurations written for TRL and Axolotl with their own parsers. usage: engines-check.py trl|axolotl FOLDER
+or: engines-check.py logits MODEL ADAPTER IDS
 
 For each YAML file of the folder: is every key known, does it parse, and is each value, once read, the one that was written? One JSON list.
 Axolotl's validators are given a machine with two Hopper GPUs; TRL's parser is told to use the CPU, without which it refuses bfloat16 here.
+`logits`: those of the model with an adapter, as transformers and PEFT compute them, for rows of token ids in JSON.
 """
 import json, logging, os, sys, warnings
 from pathlib import Path
@@ -50,6 +52,20 @@ def axolotl(path, config):
     return validate_config(DictDefault(config), capabilities=machine, env_capabilities={"torch_version": "2.15.0"}).to_dict()
 
 
+def logits(model, adapter, ids):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), adapter).eval()
+        return loaded(input_ids=torch.tensor(json.loads(ids))).logits.tolist()
+
+
+if sys.argv[1] == "logits":
+    print(json.dumps(logits(*sys.argv[2:5])), flush=True)
+    os._exit(0)
 found = []
 for path in sorted(Path(sys.argv[2]).glob("*.yaml")):
     config = yaml.safe_load(path.read_text())
@@ -59,5 +75,5 @@ for path in sorted(Path(sys.argv[2]).glob("*.yaml")):
     except BaseException as cause:  # argparse exits
         fault = [f"{type(cause).__name__}: {str(cause)[:400]}"]
     found.append({"name": path.stem, "keys": len(config), "fault": fault})
-print(json.dumps(found))
+print(json.dumps(found), flush=True)
 os._exit(0)

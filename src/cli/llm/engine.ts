@@ -5,8 +5,9 @@ import { delimiter, join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 
-import type { Launch } from '../../apps/llm/engine.ts';
+import type { EngineFolder, Launch } from '../../apps/llm/engine.ts';
 import { UserError } from '../../base/errors.ts';
+import { thousands } from '../../base/text.ts';
 import { killRunning, runCommand } from '../../pipeline/shell.ts';
 import { type EngineName, engineNames } from '../../training/engine-rules.ts';
 import { countOption } from '../option-schemas.ts';
@@ -31,6 +32,12 @@ export function checkEngineOptions({ engine, processes, threads }: { engine?: un
         ? ['--threads', 'it belongs to our own trainer; leave it out with --engine']
         : [];
   if (option) throw new UserError('cli.option', `train: ${option}: ${hint}`);
+}
+
+/** What a folder holds that is ready to be run. */
+export function tellFolder({ folder, steps, rows: { train, validation, cut, left } }: EngineFolder): string {
+  const rows = `${thousands(train)} rows${cut ? `, ${thousands(cut)} cut` : ''}${left ? `, ${thousands(left)} left out (nothing to learn after the cut)` : ''}`;
+  return `${rows}; ${thousands(validation)} to evaluate on; ${thousands(steps)} steps: ${folder}`;
 }
 
 /** How the program is started; nothing where it is not on the PATH. */

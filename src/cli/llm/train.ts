@@ -14,7 +14,7 @@ import { followOptions } from '../mlflow-access.ts';
 import { numberOption, threadsSchema } from '../option-schemas.ts';
 import { threadsOption, type VerbOption, verb } from '../verb.ts';
 import { version } from '../version.ts';
-import { checkEngineOptions, engineOptions, engineSchemas, launcher } from './engine.ts';
+import { checkEngineOptions, engineOptions, engineSchemas, launcher, tellFolder } from './engine.ts';
 
 const schema = z.looseObject({
   model: z.string().min(1),
@@ -110,11 +110,11 @@ export function trainCommand(): Command {
           ...{ engine, processes, model, data, out, task, validationShare, settings, progress, signal, clock: Date.now },
         };
         if (dryRun) {
-          const { folder, steps, rows } = await writeEngineRun({ ...asked, launch: undefined });
-          const text = `${thousands(rows)} rows, ${thousands(steps)} steps; to train: ${folder}/run.sh, then this command with --resume in place of --dry-run`;
-          return { text, json: { folder, steps, rows } };
+          const written = await writeEngineRun({ ...asked, launch: undefined });
+          const next = `To train: ${written.folder}/run.sh, then this command with --resume in place of --dry-run`;
+          return { text: `${tellFolder(written)}\n${next}`, json: written };
         }
-        const report = await trainWithEngine({ ...asked, launch: launcher(engine, log) });
+        const report = await trainWithEngine({ ...asked, launch: launcher(engine, log), onWritten: (written) => log(tellFolder(written)) });
         return report === 'interrupted' ? interrupted : { text: tellReport(report, out), json: report };
       }
       const options = { model, data, task, validationShare, settings, memory: 0.95 * process.availableMemory() };

@@ -157,8 +157,12 @@ function asker(tokenizer: Tokenizer, { form, maxLength }: { readonly form: 'clas
   return (text: string): readonly number[] => framed(cut(text)).slice(-maxLength);
 }
 
-/** The tokens of False and True. After a template an answer stands at the line's start; after plain text a space comes before it. */
-function answerTokens(tokenizer: Tokenizer): readonly number[] {
+/**
+ * The tokens of False and True. After a template an answer stands at the line's start; after plain text a space comes before it.
+ *
+ * @throws UserError `infer.words` for a model that writes one of them in several tokens
+ */
+export function answerTokens(tokenizer: Tokenizer): readonly number[] {
   const before = tokenizer.chatTemplate === undefined ? ' ' : '';
   return ['False', 'True'].map((word) => {
     const [first, ...more] = tokenizer.encode(before + word, { special: false });

@@ -17,7 +17,7 @@ import { makeExamples } from '../../../training/examples.ts';
 import { type TrainingSettings, trainingSettings } from '../../../training/training-settings.ts';
 import { type EngineOptions, type EngineReport, trainWithEngine } from '../../llm/engine.ts';
 import { type TrainModelOptions, type TrainReport, trainModel } from '../../llm/train.ts';
-import { type InferPairsReport, inferPairs } from './infer.ts';
+import { answerTokens, type InferPairsReport, inferPairs } from './infer.ts';
 import { datasetFingerprint, type PairRow, questionCutter, readPairRows, sampleRows } from './pair-rows.ts';
 import { questionsOfRows } from './questions.ts';
 
@@ -75,7 +75,7 @@ export type TrainPairsEngineOptions = Omit<EngineOptions, 'data' | 'task' | 'val
  * Trains with another program, to answer in words. The loss is that program's own; the other figures come from asking the finished model the
  * validation questions, as `infer` does.
  *
- * @throws UserError as `trainWithEngine`; `pair-dataset.no-validation`
+ * @throws UserError as `trainWithEngine`; `pair-dataset.no-validation`; `infer.words`
  */
 export async function trainPairsWithEngine(
   options: TrainPairsEngineOptions,
@@ -113,6 +113,8 @@ async function questions(
 /** Questions with their answers as the model writes them: a chat where it knows chats, else the word after the text; as `infer` asks. */
 function wordsOf(model: string, maxLength: number): { readonly cut: (question: string) => string; readonly row: (row: PairRow) => Row } {
   const tokenizer = openTokenizer(model);
+  // Refused now rather than after the training.
+  answerTokens(tokenizer);
   const template = tokenizer.chatTemplate === undefined ? undefined : chatTemplateOf(tokenizer);
   const row = ({ input, label, place }: PairRow): Row => {
     const answer = label === 1 ? 'True' : 'False';
