@@ -44,6 +44,8 @@ export type AdapterFolder = AdapterNotes & {
 };
 
 const names = { config: 'adapter_config.json', weights: 'adapter_model.safetensors', notes: 'clinfuse.json', readme: 'README.md' };
+/** What was measured of an adapter may lie with it; with another in its place it holds no longer, and goes. */
+const measured = 'calibration.json';
 const root = 'base_model.model.';
 
 /** Set to anything, these change what the adapter computes in ways the engine does not have. */
@@ -120,7 +122,7 @@ export async function writeAdapter(
   }
   for (const [name, { shape, data }] of adapter.saved) add(name, shape, data);
   const notes = { ...(labels && { labels }), ...(trainedOn !== undefined && { trainedOn }) };
-  await writeFolder(path, { names: Object.values(names) }, async (folder) => {
+  await writeFolder(path, { names: [...Object.values(names), measured] }, async (folder) => {
     await writeSafetensors(join(folder, names.weights), groups);
     await writeJson(join(folder, names.config), adapterConfig(settings));
     await writeText(join(folder, names.readme), readme(settings));

@@ -80,6 +80,10 @@ describe('er llm train --engine', () => {
     expect(JSON.parse(readFileSync(at('run/inference_metrics.json'), 'utf8'))).toMatchObject({ form: 'words' });
     expect(erLlm(['promote', '--train', 'run', '--registry', 'registry']).status).toBe(0);
 
+    // A pipeline's word: of the same run there is nothing left to do, another begins anew (and here finds no program).
+    expect(erLlm([...train('model', 'run'), '--resume-or-restart']).status).toBe(0);
+    expect(erLlm([...train('model', 'run'), '--resume-or-restart', '--seed', '7']).stderr).toContain('trl is not installed');
+
     const infer = ['infer', '--model', 'model', '--adapter', 'run/adapter', '--dataset', 'dataset', '--out', 'answers/predictions.parquet'];
     expect(erLlm([...infer, '--max-length', '256']).status).toBe(0);
   });

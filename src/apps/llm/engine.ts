@@ -56,6 +56,8 @@ export type EngineOptions = Omit<TrainModelOptions, 'memory' | 'follow' | 'onPla
 /** A folder that is ready to be run. */
 export type EngineFolder = {
   readonly folder: string;
+  /** It goes on with what is there of this very run. */
+  readonly isResumed: boolean;
   readonly steps: number;
   /** Rows to learn from and to evaluate on; of them, cut to the longest allowed; besides, left out with nothing to learn after the cut. */
   readonly rows: { readonly train: number; readonly validation: number; readonly cut: number; readonly left: number };
@@ -66,24 +68,32 @@ export type EngineReport = Omit<TrainReport, 'tokens'>;
 
 /** Writes the folder `engine` and nothing else, and says how to go on. */
 export async function writeEngineRun(options: EngineOptions): Promise<EngineFolder> {
-  const { engine, out, processes, settings, resume = false } = options;
+  const { engine, out, processes, settings } = options;
   const folder = join(out, 'engine');
   const output = join(folder, engineFiles.output);
-  if (!resume && existsSync(output)) {
+  if (!options.resume && existsSync(output)) {
     throw new UserError('training.folder-used', `training: holds a run already: ${folder}; go on with --resume, or name another folder`);
   }
   const { train, validation, contextLength, cut, left } = await tokensOf(options);
   const lines = { train: jsonLines(train), validation: jsonLines(validation) };
   const identity = identityOf(options, createHash('sha256').update(lines.train).update('\0').update(lines.validation).digest('hex'));
-  if (resume) refuseOther(folder, identity);
+  const other = differences(folder, identity);
+  if (options.resume === true && other.length > 0) {
+    throw new UserError(
+      'checkpoint.other-run',
+      `engine: the run in ${folder} differs in ${other.join(', ')}; go on with the same, or name another folder`,
+    );
+  }
+  const isResumed = options.resume !== false && options.resume !== undefined && other.length === 0;
   const totalSteps = settings.maxSteps ?? settings.epochs * Math.ceil(Math.ceil(train.length / settings.batchSize) / settings.accumulation);
   const config = engineYaml(engine, {
     ...{ processes, totalSteps },
     model: isAbsolute(options.model) ? options.model : relative(folder, options.model),
     settings: { ...settings, maxLength: contextLength },
     hasValidation: validation.length > 0,
-    resumeFrom: resume ? checkpointIn(output) : undefined,
+    resumeFrom: isResumed ? checkpointIn(output) : undefined,
   });
+  if (!isResumed) rmSync(output, { recursive: true, force: true });
   await writeText(join(folder, engineFiles.train), lines.train);
   if (validation.length > 0) await writeText(join(folder, engineFiles.validation), lines.validation);
   else rmSync(join(folder, engineFiles.validation), { force: true });
@@ -91,7 +101,7 @@ export async function writeEngineRun(options: EngineOptions): Promise<EngineFold
   await writeText(join(folder, 'run.sh'), engineScript(engine, processes));
   chmodSync(join(folder, 'run.sh'), 0o755);
   await writeJson(join(folder, 'run.json'), identity);
-  return { folder, steps: totalSteps, rows: { train: train.length, validation: validation.length, cut, left } };
+  return { folder, isResumed, steps: totalSteps, rows: { train: train.length, validation: validation.length, cut, left } };
 }
 
 /**
@@ -101,13 +111,13 @@ export async function writeEngineRun(options: EngineOptions): Promise<EngineFold
  * `engine.failed`, `engine.adapter`, `engine.results`, `engine.diverged`, `training.folder-used`, `checkpoint.other-run`
  */
 export async function trainWithEngine(options: EngineOptions): Promise<EngineReport | 'interrupted'> {
-  const { engine, launch, progress, signal, resume = false } = options;
+  const { engine, launch, progress, signal } = options;
   const written = await writeEngineRun(options);
   options.onWritten?.(written);
-  const { folder, steps } = written;
+  const { folder, steps, isResumed } = written;
   const output = join(folder, engineFiles.output);
   const script = join(folder, 'run.sh');
-  if (!(resume && isFinished(output))) {
+  if (!(isResumed && isFinished(output))) {
     if (!launch) {
       throw new UserError(
         'engine.missing',
@@ -132,7 +142,7 @@ export async function trainWithEngine(options: EngineOptions): Promise<EngineRep
     if (ended.code !== 0)
       throw new UserError('engine.failed', `engine: ${engine} ended with code ${ended.code}; what it said is in ${log}`);
   }
-  return takeBack(options, readResults(output));
+  return takeBack(options, { results: readResults(output), isResumed });
 }
 
 /** The last thing both write is the adapter of the whole run, beside the checkpoints. */
@@ -192,25 +202,21 @@ function identityOf({ engine, processes, model, settings }: EngineOptions, data:
   return { engine, processes, model: basename(resolve(model)), data, ...settings };
 }
 
-/** A run goes on only as what it began as. */
-function refuseOther(folder: string, identity: Identity): void {
+/** What is not as it was when the run in this folder began; nothing of a folder without one. */
+function differences(folder: string, identity: Identity): readonly string[] {
   const file = join(folder, 'run.json');
-  if (!existsSync(file)) return;
+  if (!existsSync(file)) return [];
   const before = identitySchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   const now = identitySchema.parse(JSON.parse(JSON.stringify(identity)));
-  const other = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
-    (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
-  );
-  if (other.length > 0) {
-    throw new UserError(
-      'checkpoint.other-run',
-      `engine: the run in ${folder} differs in ${other.join(', ')}; go on with the same, or name another folder`,
-    );
-  }
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
 }
 
-async function takeBack(options: EngineOptions, results: EngineResults): Promise<EngineReport> {
-  const { model, out, settings, clock, resume = false, runName = basename(resolve(out)), experiment = 'Default' } = options;
+async function takeBack(
+  options: EngineOptions,
+  { results, isResumed }: { readonly results: EngineResults; readonly isResumed: boolean },
+): Promise<EngineReport> {
+  const { model, out, settings, clock, runName = basename(resolve(out)), experiment = 'Default' } = options;
   const base = await openModel(model);
   const place = join(out, 'adapter');
   try {
@@ -226,7 +232,7 @@ async function takeBack(options: EngineOptions, results: EngineResults): Promise
   }
   const report = reportOf(results, place);
   const runFolder = join(out, 'log');
-  const log = openRunLog(runFolder, { name: runName, experiment, clock, resume });
+  const log = openRunLog(runFolder, { name: runName, experiment, clock, resume: isResumed });
   await log.params(paramsOf(options));
   await log.tags({ engine: options.engine, model: basename(resolve(model)), ...options.tags });
   await log.rewind(-1);
