@@ -64,7 +64,7 @@ beforeAll(async () => {
 });
 
 describe('er llm train --engine', () => {
-  test('the finished model answers the validation questions in words, and promotes as any other', () => {
+  test('the finished model answers the validation questions in words', () => {
     const bin = mkdtempSync(at('bin-'));
     writeFileSync(join(bin, 'trl'), `#!/bin/sh\ncp -r '${oracle}/output' .\n`);
     chmodSync(join(bin, 'trl'), 0o755);
@@ -78,14 +78,17 @@ describe('er llm train --engine', () => {
     expect(metrics.eval_loss).toBe(history.at(-1).eval_loss);
     expect(JSON.parse(readFileSync(at('run/adapter/calibration.json'), 'utf8'))).toMatchObject({ kind: 'platt' });
     expect(JSON.parse(readFileSync(at('run/inference_metrics.json'), 'utf8'))).toMatchObject({ form: 'words' });
+  });
+
+  test('is promoted and asked as any other', () => {
     expect(erLlm(['promote', '--train', 'run', '--registry', 'registry']).status).toBe(0);
-
-    // A pipeline's word: of the same run there is nothing left to do, another begins anew (and here finds no program).
-    expect(erLlm([...train('model', 'run'), '--resume-or-restart']).status).toBe(0);
-    expect(erLlm([...train('model', 'run'), '--resume-or-restart', '--seed', '7']).stderr).toContain('trl is not installed');
-
     const infer = ['infer', '--model', 'model', '--adapter', 'run/adapter', '--dataset', 'dataset', '--out', 'answers/predictions.parquet'];
     expect(erLlm([...infer, '--max-length', '256']).status).toBe(0);
+  });
+
+  test('a pipeline’s word: of the same run nothing is left to train, another begins anew', () => {
+    expect(erLlm([...train('model', 'run'), '--resume-or-restart']).status).toBe(0);
+    expect(erLlm([...train('model', 'run'), '--resume-or-restart', '--seed', '7']).stderr).toContain('trl is not installed');
   });
 
   test.each(['model', 'chatting'])('%s: a row is the question as infer asks it, then the answer, which alone is learned', (model) => {
