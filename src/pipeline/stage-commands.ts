@@ -30,7 +30,8 @@ export async function runCommands(
       onOutput,
       signal,
     });
-    if (code !== 0) return `${by ? `ended by ${by}` : `exit code ${code}`}: ${command}`;
+    if (code !== 0)
+      return `${by ? `ended by ${by}` : `exit code ${code}${code === againCode ? ' (not ready yet: run again later)' : ''}`}: ${command}`;
     if (signal.aborted) return undefined;
   }
   return undefined;
@@ -40,6 +41,9 @@ export async function runCommands(
 function commandLines({ commands, commandsAsList }: Stage): readonly string[] {
   return commandsAsList ? commands : commands.flatMap((text) => text.split(/\r\n|\r|\n/)).filter((line) => line.trim() !== '');
 }
+
+/** sysexits' "temporary failure": work that was started elsewhere, and is yet to be collected. */
+const againCode = 75;
 
 const keptLines = 20;
 

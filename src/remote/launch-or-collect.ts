@@ -3,9 +3,9 @@
 //
 //   record      the job there      what is done                                              what comes back
 //   none        none               estimate told, launched, record written                   started
-//   none        running, done      adopted: a launch died before it could be written down    as with a record
-//   none        failed             taken away, then as if none                               started
-//   none        gone               as if none                                                started
+//   none        running, done,     adopted: a launch died before it could be written down,   as with a record
+//               failed             or the record was removed
+//   none        gone               launched: what was sent may be used again                started
 //   running     running            heartbeat noted                                           running
 //   running     silent too long    stopped, record put aside                                 error
 //   running     done               collected, checked, in place; stopped; marked             collected
@@ -65,13 +65,11 @@ export async function launchOrCollect(options: LaunchOptions): Promise<LaunchOut
   if (record?.id === job.id && isInPlace(options)) return outcome('collected', record);
   refuseForeign(options, record !== undefined);
   const found = await target.find(job.id);
-  const state = found && (await target.status(found)).state;
-  if (found && (state === 'running' || state === 'done')) {
+  if (found && (await target.status(found)).state !== 'gone') {
     options.log(`found: job ${job.id} on ${target.name}, launched by a call that did not end`);
     return look(newRecord(found, options, ''), options);
   }
   // Where nothing runs, what was sent is left for the launch to go on with.
-  if (found && state !== 'gone') await target.stop(found);
   const estimate = await target.estimate(job);
   options.log(estimate);
   const launched = newRecord(await target.launch(job), options, estimate);

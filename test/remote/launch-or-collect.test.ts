@@ -149,7 +149,7 @@ const table: readonly Expected[] = [
   { was: 'launched, not written down', does: /^running$/, phase: 'running', isThere: true, isHere: false },
   { was: 'begun, not written down', does: /^running$/, phase: 'running', isThere: true, isHere: false },
   { was: 'done, not written down', does: /^collected$/, phase: 'collected', isThere: false, isHere: true },
-  { was: 'failed, not written down', does: /^started$/, phase: 'running', isThere: true, isHere: false },
+  { was: 'failed, not written down', does: /exit code 3/, phase: undefined, aside: /exit code 3/, isThere: false, isHere: false },
   { was: 'running', does: /^running$/, phase: 'running', isThere: true, isHere: false },
   { was: 'not begun for long', does: /not heard of for 61 min/, phase: undefined, aside: /not heard of/, isThere: false, isHere: false },
   { was: 'done', does: /^collected$/, phase: 'collected', isThere: false, isHere: true },
