@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { openTarget } from '../../src/cli/job/targets.ts';
 import { startOf } from '../../src/pipeline/shell.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 
@@ -165,17 +166,17 @@ function readCommand(pid: string): string {
 
 describe('what cannot be done elsewhere', () => {
   test.each([
+    { on: 'command:true', says: /no \{folder\} in the command: true/ },
+    { on: 'command:run --token hf_abcdefghijklmnopqrstuvwxyz {folder}', says: /--on holds a token/ },
+    { on: 'ssh:-oProxyCommand=id', says: /not an address/ },
+  ])('$on is refused', ({ on, says }) => {
+    expect(() => openTarget(on)).toThrow(says);
+  });
+
+  test.each([
     { name: 'an unknown machine', words: ['--on', 'cloud'], says: /unknown machine: cloud; write local, / },
-    { name: 'a command without a place', words: ['--on', 'command:true'], says: /no \{folder\} in the command: true/ },
-    {
-      name: 'a token in the command',
-      words: ['--on', 'command:run --token hf_abcdefghijklmnopqrstuvwxyz {folder}'],
-      says: /--on holds a token/,
-    },
     { name: 'nothing to cancel', words: ['--cancel'], says: /--cancel without --on/ },
     { name: 'no time', words: ['--on', here, '--time-out', '0'], says: /--time-out: not more than 0/ },
-    { name: 'no model', words: ['--on', here, '--model', 'none'], says: /not found: none/ },
-    { name: 'no model of the hub', words: ['--on', here, '--model', 'hf:none'], says: /write hf:OWNER\/NAME/ },
   ])('$name: one line, exit 2', ({ words, says }) => {
     const { status, stderr } = clinfuse(...infer, '--out', 'none/predictions.csv', ...words);
     expect(stderr.trim().split('\n').length).toBe(1);
