@@ -5,7 +5,7 @@
 //   none        none               estimate told, launched, record written                   started
 //   none        running, done,     adopted: a launch died before it could be written down,   as with a record
 //               failed             or the record was removed
-//   none        gone               launched: what was sent may be used again                started
+//   none        gone               launched; what was sent may be used again                started
 //   running     running            heartbeat noted                                           running
 //   running     silent too long    stopped, record put aside                                 error
 //   running     done               collected, checked, in place; stopped; marked             collected
@@ -69,7 +69,7 @@ export async function launchOrCollect(options: LaunchOptions): Promise<LaunchOut
     options.log(`found: job ${job.id} on ${target.name}, launched by a call that did not end`);
     return look(newRecord(found, options, ''), options);
   }
-  // Where nothing runs, what was sent is left for the launch to go on with.
+  // Where nothing is left that runs or ran, what was sent is left for the launch to go on with.
   const estimate = await target.estimate(job);
   options.log(estimate);
   const launched = newRecord(await target.launch(job), options, estimate);

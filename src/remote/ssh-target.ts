@@ -8,7 +8,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 
@@ -102,7 +102,7 @@ export function sshTarget({ address, environment, clock }: SshTargetOptions): Ta
       const tar = spawn('tar', ['-xf', '-', '-C', into], { env: { ...environment }, stdio: ['pipe', 'ignore', 'pipe'] });
       const child = open(`cd ${quoted(folder!)} && exec tar -cf - manifest.json out`, { host, environment });
       child.stdin!.end();
-      await both(ending(child, name), ending(tar, 'tar'), pipeline(child.stdout!, tar.stdin));
+      await both(ending(child, name), ending(tar, 'tar'), pour(child.stdout!, tar.stdin));
     },
     stop: async ({ folder }) => {
       const place = quoted(folder!);
@@ -134,10 +134,19 @@ async function run(script: string, { input, ...place }: Place & { readonly input
   const child = open(script, place);
   let output = '';
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const sent = input && pipeline(input, child.stdin!);
+  const sent = input && pour(input, child.stdin!);
   if (!input) child.stdin!.end();
   await both(ending(child, `ssh:${place.host}`), sent);
   return output;
+}
+
+/** Pours one stream into another. A program that has read enough (tar stops at the end of an archive) may close early: its exit code tells. */
+async function pour(from: Readable, into: Writable): Promise<void> {
+  try {
+    await pipeline(from, into);
+  } catch (cause) {
+    if (!/^(EPIPE|ECONNRESET|ERR_STREAM_PREMATURE_CLOSE)$/.test((cause as NodeJS.ErrnoException).code ?? '')) throw cause;
+  }
 }
 
 /** Waits for all; the first to have failed in this order is told, since a broken pipe follows from what broke it. */

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { silent } from '../../src/base/progress.ts';
 import { openTarget } from '../../src/cli/job/targets.ts';
 import { startOf } from '../../src/pipeline/shell.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
@@ -170,7 +171,7 @@ describe('what cannot be done elsewhere', () => {
     { on: 'command:run --token hf_abcdefghijklmnopqrstuvwxyz {folder}', says: /--on holds a token/ },
     { on: 'ssh:-oProxyCommand=id', says: /not an address/ },
   ])('$on is refused', ({ on, says }) => {
-    expect(() => openTarget(on)).toThrow(says);
+    expect(() => openTarget(on, { log: () => {}, progress: silent })).toThrow(says);
   });
 
   test.each([
