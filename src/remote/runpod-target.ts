@@ -58,13 +58,14 @@ export function runpodTarget({ name, runpod, hub: openHub, environment, progress
     return handleOf(job.id, repository, pod ?? made);
   }
 
-  async function status({ pod: id, repository }: JobHandle): Promise<JobState> {
+  async function status({ job, pod: id, repository }: JobHandle): Promise<JobState> {
     // Asked first: a pod that ends in between has left its last word by then.
-    const pod = id ? await runpod.find(id) : undefined;
+    // By its name: of two launches at once, one pod is left.
+    const pods = await runpod.named(podName(job!));
     const word = await readJob(await placeOf(repository!));
     if (word?.said && word.said.state !== 'running') return word.said;
-    if (pod && isRunning(pod)) return word?.said ?? { state: 'running' };
-    if (!pod && !(word && (id || word.said))) return { state: 'gone' };
+    if (pods.some(isRunning)) return word?.said ?? { state: 'running' };
+    if (pods.length === 0 && !(word && (id || word.said))) return { state: 'gone' };
     const when = word?.said ? 'without a word (killed, or out of memory, disk or credit)' : 'before it began (is clinfuse in the image?)';
     return { state: 'failed', reason: `its pod ended ${when}` };
   }

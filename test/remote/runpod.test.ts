@@ -111,6 +111,14 @@ describe('a job on runpod', () => {
     expect(await call()).toMatchObject({ outcome: 'collected' });
   });
 
+  test('launched twice at once has one pod in the end, and both launches know it', async () => {
+    const handles = await Promise.all([target().launch(job), target().launch(job)]);
+    expect(runpod.pods.size).toBe(1);
+    for (const handle of handles) expect(await target().status(handle)).toMatchObject({ state: 'running' });
+    await target().stop(handles[1]);
+    nothingLeft();
+  });
+
   test('is not asked for twice where the answer was lost', async () => {
     runpod.fail(/POST/, lost);
     expect(await call()).toMatchObject({ outcome: 'started' });
