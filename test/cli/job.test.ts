@@ -139,6 +139,22 @@ describe('train --on', () => {
   });
 });
 
+describe('llm train --on', () => {
+  test('sends any data: the file keeps its extension, the run its name', { timeout: 60_000 }, async () => {
+    writeFileSync(at('rows.jsonl'), '{"prompt":"a","completion":"b"}\n'.repeat(4));
+    const words = ['llm', 'train', '--model', 'model', '--data', 'rows.jsonl', '--out', 'runs/first', '--on', here];
+    expect(clinfuse(...words).status).toBe(75);
+    const { command, stage } = JSON.parse(readFileSync(join(folder(), 'job.json'), 'utf8')) as { command: string[]; stage: string };
+    const said = ['llm', 'train', '--model', '{in}/model', '--data', '{in}/data.jsonl', '--run-name', 'first', '--out', '{out}'];
+    expect([stage, command]).toEqual(['train', said]);
+    await over();
+    const { status, stderr } = clinfuse(...words);
+    expect(stderr).not.toContain('failed');
+    expect(status).toBe(0);
+    expect(readdirSync(at('runs', 'first'))).toEqual(expect.arrayContaining(['adapter', 'log', 'loss.svg']));
+  });
+});
+
 describe('tokens', () => {
   test('are on no command line, in no record and in no log', { timeout: 60_000 }, async () => {
     expect(clinfuse(...infer, '--out', 'secret/predictions.csv', '--on', here).status).toBe(75);
@@ -176,10 +192,11 @@ describe('what cannot be done elsewhere', () => {
 
   test.each([
     { name: 'an unknown machine', words: ['--on', 'cloud'], says: /unknown machine: cloud; write local, / },
+    { name: 'a run to go on with', words: ['--resume'], verb: [...train, '--on', here], says: /--resume with --on/ },
     { name: 'nothing to cancel', words: ['--cancel'], says: /--cancel without --on/ },
     { name: 'no time', words: ['--on', here, '--time-out', '0'], says: /--time-out: not more than 0/ },
-  ])('$name: one line, exit 2', ({ words, says }) => {
-    const { status, stderr } = clinfuse(...infer, '--out', 'none/predictions.csv', ...words);
+  ])('$name: one line, exit 2', ({ words, verb = infer, says }) => {
+    const { status, stderr } = clinfuse(...verb, '--out', 'none/predictions.csv', ...words);
     expect(stderr.trim().split('\n').length).toBe(1);
     expect(stderr).toMatch(says);
     expect(stderr).not.toContain('bug');

@@ -60,6 +60,8 @@ export async function runElsewhere(
   what: VerbElsewhere,
   context: CliContext,
 ): Promise<VerbResult> {
+  if (what.options['resume'] === true)
+    throw new UserError('cli.option', 'train: --resume with --on: checkpoints stay where the run was; leave one of them out');
   const target = openTarget(on, context);
   const job = await jobOf(what);
   if (isCancel) {

@@ -1,3 +1,4 @@
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 
@@ -10,6 +11,7 @@ import { memoryParts } from '../../training/memory-plan.ts';
 import { readTrainingYaml, settingNames, settingsFromFlags, trainingSettings } from '../../training/training-settings.ts';
 import { gitCommit } from '../git-commit.ts';
 import { finishOnInterrupt } from '../interrupt.ts';
+import { elsewhereOptions, elsewhereSchema, isElsewhere, runElsewhere } from '../job/elsewhere.ts';
 import { followOptions } from '../mlflow-access.ts';
 import { numberOption, threadsSchema } from '../option-schemas.ts';
 import { threadsOption, type VerbOption, verb } from '../verb.ts';
@@ -29,6 +31,7 @@ const schema = z.looseObject({
   runName: z.string().min(1).optional(),
   ...engineSchemas,
   threads: threadsSchema,
+  ...elsewhereSchema,
 });
 
 /** One line of help for each setting; what a setting means in full stands in docs/training.md. */
@@ -88,12 +91,20 @@ export function trainCommand(): Command {
       ...engineOptions,
       ...settingFlags,
       threadsOption,
+      ...elsewhereOptions,
     ],
     schema,
-    run: async (typed, { progress, log }) => {
+    run: async ({ on, timeOut, cancel, ...typed }, context) => {
       checkEngineOptions(typed);
+      const { progress, log } = context;
       const { model, data, out, task, validationShare, settings: file, resume, dryRun, threads, experiment, runName, ...others } = typed;
       const { engine, processes = 1, ...given } = others;
+      const place = { on, timeOut, cancel };
+      if (isElsewhere(place) && !dryRun) {
+        const { out: _, ...options } = { ...typed, runName: runName ?? basename(resolve(out)) };
+        const what = { stage: 'train', verb: ['llm', 'train'], options, inputs: ['model', 'data', 'settings'] } as const;
+        return runElsewhere(place, { ...what, output: out, kind: 'folder', out: '', outputs: ['adapter/adapter_config.json'] }, context);
+      }
       const said = { ...(file && readTrainingYaml(file)), ...settingsFromFlags(given) };
       const settings = trainingSettings(engine ? engineDefaults(said) : {}, said);
       const commit = gitCommit();

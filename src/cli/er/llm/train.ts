@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { pairTrainingSettings, trainPairs, trainPairsWithEngine } from '../../../apps/entity-resolution/llm/train.ts';
 import type { EngineFolder } from '../../../apps/llm/engine.ts';
-import { UserError } from '../../../base/errors.ts';
 import { readTrainingYaml, settingsFromFlags } from '../../../training/training-settings.ts';
 import { finishOnInterrupt } from '../../interrupt.ts';
 import { elsewhereOptions, elsewhereSchema, isElsewhere, runElsewhere } from '../../job/elsewhere.ts';
@@ -75,8 +74,6 @@ export function trainCommand(): Command {
       const { progress, log } = context;
       const place = { on, timeOut, cancel };
       if (isElsewhere(place)) {
-        if (resume)
-          throw new UserError('cli.option', 'train: --resume with --on: checkpoints stay where the run was; leave one of them out');
         // Another machine has no checkpoints to go on from: there the second of its words always holds.
         const { out: _, resumeOrRestart: __, ...options } = typed;
         const outputs = ['training_metrics.json', 'validation_predictions.parquet', 'adapter/adapter_config.json'];
