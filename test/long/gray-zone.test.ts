@@ -84,7 +84,7 @@ function groupsUnder(pid: number): number[] {
 }
 
 /** Words and figures that say when, and how fast. */
-const timely = new Set(['timestamp', 'time', 'elapsed_seconds', 'throughput', 'resumed', 'seconds']);
+const timely = new Set(['timestamp', 'time', 'elapsed_seconds', 'profile_seconds', 'throughput', 'resumed']);
 const timeless = (value: unknown): unknown =>
   Array.isArray(value)
     ? value.map(timeless)
