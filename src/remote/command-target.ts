@@ -118,6 +118,8 @@ function stateOf(folder: string): JobState {
   const code = existsSync(join(folder, 'launcher.code')) ? readFileSync(join(folder, 'launcher.code'), 'utf8').trim() : undefined;
   const state = folderState(folder);
   if (state.state !== 'running' || existsSync(join(folder, 'worker.json')) || code === '0' || (code === undefined && lives)) return state;
+  // Killed before its command was started: it never will be.
+  if (!launched && code === undefined) return { state: 'gone' };
   const log = readFileSync(join(folder, 'launcher.txt'), 'utf8').trim().slice(-4000);
   return { state: 'failed', reason: code === undefined ? 'the command that was to start it was killed' : `exit code ${code}`, log };
 }

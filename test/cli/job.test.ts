@@ -24,7 +24,7 @@ afterAll(() => {
 });
 
 function clinfuse(...words: string[]) {
-  const { status, stdout, stderr } = spawnSync('clinfuse', words, { cwd: home, encoding: 'utf8', env });
+  const { status, stdout, stderr } = spawnSync(join(root, 'bin', 'clinfuse'), words, { cwd: home, encoding: 'utf8', env });
   return { status, stdout, stderr };
 }
 

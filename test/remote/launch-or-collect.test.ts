@@ -60,6 +60,14 @@ const before = {
   nothing: () => {},
   'launched, not begun': () => call(),
   'launched, not written down': () => target.launch(job),
+  'inputs sent, launch killed': async () => {
+    await target.launch(job);
+    rmSync(join(folder, 'job.json'));
+  },
+  'all sent, launch killed': async () => {
+    await target.launch(job);
+    for (const name of readdirSync(folder)) if (name.startsWith('launcher.')) rmSync(join(folder, name));
+  },
   'begun, not written down': async () => {
     await target.launch(job);
     claim(folder);
@@ -147,6 +155,8 @@ const table: readonly Expected[] = [
   { was: 'nothing', does: /^started$/, phase: 'running', isThere: true, isHere: false },
   { was: 'launched, not begun', does: /^running$/, phase: 'running', isThere: true, isHere: false },
   { was: 'launched, not written down', does: /^running$/, phase: 'running', isThere: true, isHere: false },
+  { was: 'inputs sent, launch killed', does: /^started$/, phase: 'running', isThere: true, isHere: false },
+  { was: 'all sent, launch killed', does: /^started$/, phase: 'running', isThere: true, isHere: false },
   { was: 'begun, not written down', does: /^running$/, phase: 'running', isThere: true, isHere: false },
   { was: 'done, not written down', does: /^collected$/, phase: 'collected', isThere: false, isHere: true },
   { was: 'failed, not written down', does: /exit code 3/, phase: undefined, aside: /exit code 3/, isThere: false, isHere: false },
