@@ -33,8 +33,6 @@ export type Session = {
     inputs: Readonly<Record<string, Tensor>>,
     into?: Readonly<Record<string, Tensor>>,
   ) => Promise<Readonly<Record<string, Tensor>>>;
-  /** What a run gives, by name. */
-  readonly outputs: ReadonlyMap<string, Typed>;
   readonly close: () => Promise<void>;
 };
 
@@ -91,7 +89,6 @@ export async function openSession(model: Model, { provider = 'cpu', threads = 0 
         ]),
       );
     },
-    outputs: model.outputs,
     close: () => session.release(),
   };
 }

@@ -1,10 +1,8 @@
 // One forward and backward pass over a batch: what each layer will need again is kept or, to save memory, computed a second time from
 // the layer's input, which is always kept.
 
-import type { Session } from '../graph/session.ts';
-import { product } from '../graph/shapes.ts';
-import { type Tensor, tensor } from '../graph/tensor.ts';
-import { fixed } from '../graph/value.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { tensor } from '../graph/tensor.ts';
 import type { TokenBatch } from './batch.ts';
 import { dropoutMask } from './dropout.ts';
 import { asksLastOnly, embed, type LanguageModel, lastPlaces, layerInputs, layerShape, takeRows } from './language-model.ts';
@@ -27,34 +25,10 @@ export type PassOptions = {
   readonly keptLayers: number;
   /** 8-bit copies of the frozen weights, layer by layer, for the fast backward pass. */
   readonly int8?: readonly Readonly<Record<string, Tensor>>[];
-  /** Where the runs of this pass write what they give; new memory each time where it is left out. */
-  readonly memory?: PassMemory;
 };
 
-/** The memory of a session's outputs, under a name that no other run of the pass has. */
-export type PassMemory = (name: string, session: Session) => Readonly<Record<string, Tensor>>;
-
-/** Memory that one pass after the other uses, as large as the largest so far: new memory is cleared, copied to, and found out of the cache. */
-export function passMemory(): PassMemory {
-  const held = new Map<string, Float32Array>();
-  return (name, { outputs }) =>
-    Object.fromEntries(
-      [...outputs].map(([output, { shape }]) => {
-        const [key, size] = [`${name} ${output}`, product(fixed(shape))];
-        const found = held.get(key);
-        const data = found && found.length >= size ? found : new Float32Array(size);
-        held.set(key, data);
-        return [output, tensor('float32', fixed(shape), data.subarray(0, size))];
-      }),
-    );
-}
-
 /** Runs the layers and remembers what `backwardPass` needs. */
-export async function forwardPass(
-  model: LanguageModel,
-  batch: TokenBatch,
-  { dropoutKeys, keptLayers, memory }: PassOptions,
-): Promise<Trace> {
+export async function forwardPass(model: LanguageModel, batch: TokenBatch, { dropoutKeys, keptLayers }: PassOptions): Promise<Trace> {
   const layers: LayerTrace[] = [];
   const lowest = lowestTrained(model);
   const count = model.config.layers.length;
@@ -63,8 +37,11 @@ export async function forwardPass(
     const isKept = i >= lowest && i >= count - keptLayers;
     const shape = layerShape(model, i, { batch, isTraining: true });
     const session = await (isKept ? model.sessions.forwardKeeping(shape) : model.sessions.forward(shape));
-    const inputs = { hidden, ...layerInputs(model, i, { batch, hidden }), ...masks(model, i, { batch, dropoutKeys }) };
-    const { output, ...kept } = await session.run(inputs, memory?.(`layer ${i}`, session));
+    const { output, ...kept } = await session.run({
+      hidden,
+      ...layerInputs(model, i, { batch, hidden }),
+      ...masks(model, i, { batch, dropoutKeys }),
+    });
     layers.push({ hidden, kept: isKept ? kept : undefined });
     hidden = output!;
   }
@@ -109,8 +86,7 @@ export async function backwardPass(
       ...options.int8?.[i],
       ...masks(model, i, { batch, dropoutKeys: options.dropoutKeys }),
     };
-    // Two layers in turn: what one gives down is what the next is given.
-    const { 'd.hidden': down, 'd.asked': asked, ...found } = await session.run(inputs, options.memory?.(`backward ${i % 2}`, session));
+    const { 'd.hidden': down, 'd.asked': asked, ...found } = await session.run(inputs);
     if (down && asked) addRows(down.data as Float32Array, lastPlaces(batch), asked.data as Float32Array);
     for (const [name, { data }] of Object.entries(found)) receive(`model.layers.${i}.${name.slice(2)}`, data as Float32Array);
     if (down) arriving = down;

@@ -9,7 +9,7 @@ import { int8Tensors } from '../models/fast-backward.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type LossOptions, lossHead } from '../models/loss.ts';
 import type { Resident } from '../models/resident.ts';
-import { backwardPass, forwardPass, passMemory } from '../models/training-pass.ts';
+import { backwardPass, forwardPass } from '../models/training-pass.ts';
 import type { Parameter, Trainable } from './trainable.ts';
 
 export type FineTuneOptions = LossOptions & {
@@ -28,7 +28,6 @@ export function fineTune(
 ): Trainable & { readonly close: () => Promise<void> } {
   const head = lossHead(model, loss);
   const int8 = precision === 'fast' ? int8Layers(model.resident) : undefined;
-  const memory = passMemory();
   const parameters = adapterParameters(model);
   const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const receive = (name: string, gradient: Float32Array): void => {
@@ -39,7 +38,7 @@ export function fineTune(
     parameters,
     weightOf: head.weightOf,
     accumulate: async (batch, { denominator, step }) => {
-      const options = { dropoutKeys: [seed, step], keptLayers, memory, ...(int8 && { int8 }) };
+      const options = { dropoutKeys: [seed, step], keptLayers, ...(int8 && { int8 }) };
       const trace = await forwardPass(model, batch, options);
       const { lossSum, gradient, scoreGradient } = await head.run(batch, trace.hidden, denominator);
       if (scoreGradient) receive('score.weight', scoreGradient);
