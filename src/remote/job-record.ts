@@ -32,6 +32,9 @@ export type JobRecord = z.infer<typeof jobRecord>;
 
 export const recordFile = (output: string): string => `${resolve(output)}.job.json`;
 
+/** Where the record of a job goes that ended without a result. */
+export const endedFile = (output: string): string => recordFile(output).replace(/\.json$/, '.ended.json');
+
 /** @throws UserError `job.record` for a file that is none */
 export function readRecord(output: string): JobRecord | undefined {
   const file = recordFile(output);
@@ -54,7 +57,7 @@ export function putAside(
   output: string,
   ending: { readonly reason: string; readonly endedAt: string; readonly log: string | null },
 ): string {
-  const aside = recordFile(output).replace(/\.json$/, '.ended.json');
+  const aside = endedFile(output);
   replaceText(aside, `${JSON.stringify({ ...readRecord(output), ...ending }, null, 2)}\n`);
   rmSync(recordFile(output), { force: true });
   return aside;

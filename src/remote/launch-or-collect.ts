@@ -24,7 +24,7 @@ import { UserError } from '../base/errors.ts';
 import { writeFolder } from '../base/files.ts';
 import { duration } from '../base/text.ts';
 import type { Job, JobState, Target } from './job.ts';
-import { type JobRecord, putAside, readRecord, writeRecord } from './job-record.ts';
+import { endedFile, type JobRecord, putAside, readRecord, writeRecord } from './job-record.ts';
 import { checkResult } from './result.ts';
 
 export type LaunchOptions = {
@@ -63,7 +63,7 @@ export async function launchOrCollect(options: LaunchOptions): Promise<LaunchOut
     return isHere ? outcome('collected', await settle(record, options)) : look(record, options);
   }
   if (record?.id === job.id && isInPlace(options)) return outcome('collected', record);
-  refuseForeign(options, record !== undefined);
+  refuseForeign(options, record !== undefined || existsSync(endedFile(output)));
   const found = await target.find(job.id);
   if (found && (await target.status(found)).state !== 'gone') {
     options.log(`found: job ${job.id} on ${target.name}, launched by a call that did not end`);
@@ -173,10 +173,10 @@ function refuseOther(record: JobRecord, { job, target, output }: LaunchOptions):
 }
 
 /** Found out before hours of work are paid for. */
-function refuseForeign({ output, kind }: LaunchOptions, isOurs: boolean): void {
+function refuseForeign({ job, output, kind }: LaunchOptions, isOurs: boolean): void {
   if (isOurs || kind === 'file' || !existsSync(output)) return;
-  if (readdirSync(output).some((name) => name !== '.gitignore'))
-    throw new UserError('output.foreign', `output: folder is not empty: ${output}; name a new or empty folder`);
+  if (readdirSync(output).some((name) => name !== '.gitignore' && !job.outputs.some((path) => path.split('/')[0] === name)))
+    throw new UserError('output.foreign', `output: folder holds what this job does not write: ${output}; name a new or empty folder`);
 }
 
 async function collect({ handle }: JobRecord, revision: string, { target, job, output, kind, log }: LaunchOptions): Promise<void> {

@@ -139,6 +139,39 @@ describe('train --on', () => {
   });
 });
 
+describe('er llm export --on', () => {
+  const words = [
+    'er',
+    'llm',
+    'export',
+    '--model',
+    'model',
+    '--adapter',
+    'model',
+    '--decision',
+    'decision.json',
+    '--out',
+    'export',
+    '--on',
+    here,
+  ];
+
+  test('what was not promoted is skipped at once, without a machine', () => {
+    writeFileSync(at('decision.json'), '{"promoted":false}');
+    const { status, stdout } = clinfuse(...words);
+    expect([status, stdout.trim()]).toEqual([0, expect.stringMatching(/^not exported: the model was not promoted/)]);
+    expect([existsSync(at('export.job.json')), readdirSync(jobs)]).toEqual([false, []]);
+  });
+
+  test('without a decision nothing is launched', () => {
+    rmSync(at('decision.json'));
+    const { status, stderr } = clinfuse(...words);
+    expect(stderr).toMatch(/no promotion decision/);
+    expect(status).toBe(2);
+    expect(readdirSync(jobs)).toEqual([]);
+  });
+});
+
 describe('llm train --on', () => {
   test('sends any data: the file keeps its extension, the run its name', { timeout: 60_000 }, async () => {
     writeFileSync(at('rows.jsonl'), '{"prompt":"a","completion":"b"}\n'.repeat(4));

@@ -136,6 +136,10 @@ const before = {
     await before.collected();
     rmSync(output, { recursive: true });
   },
+  'an earlier output of the same kind': () => {
+    mkdirSync(output);
+    writeFileSync(join(output, 'metrics.json'), '{}');
+  },
   'an output of something else': () => {
     mkdirSync(output);
     writeFileSync(join(output, 'thesis.txt'), 'mine');
@@ -172,7 +176,8 @@ const table: readonly Expected[] = [
   { was: 'collect killed before stopping, output removed', does: /^collected$/, phase: 'collected', isThere: false, isHere: true },
   { was: 'collected', does: /^collected$/, phase: 'collected', isThere: false, isHere: true },
   { was: 'collected, output removed', does: /^started$/, phase: 'running', isThere: true, isHere: false },
-  { was: 'an output of something else', does: /not empty/, phase: undefined, isThere: false, isHere: true },
+  { was: 'an earlier output of the same kind', does: /^started$/, phase: 'running', isThere: true, isHere: true },
+  { was: 'an output of something else', does: /holds what this job does not write/, phase: undefined, isThere: false, isHere: true },
 ];
 
 describe('a call', () => {

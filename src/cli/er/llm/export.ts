@@ -47,7 +47,12 @@ export function exportCommand(): Command {
       if (isElsewhere(place) && (cancel || readDecision(options.decision).promoted)) {
         if (name !== undefined) throw new UserError('cli.option', 'export: --push with --on: collect first, then clinfuse llm push');
         const { out, ...given } = options;
-        const what = { stage: 'export', verb: ['er', 'llm', 'export'], options: given, outputs: ['export_info.json'] } as const;
+        const what = {
+          stage: 'export',
+          verb: ['er', 'llm', 'export'],
+          options: given,
+          outputs: ['export_info.json', 'model/config.json'],
+        } as const;
         const inputs = ['model', 'adapter', 'decision', 'validate'];
         return runElsewhere(place, { ...what, inputs, output: out, kind: 'folder', out: '' }, context);
       }
