@@ -105,8 +105,11 @@ export function appendText(target: string, text: string): void {
 
 /** Writes a value as indented JSON in one step. */
 export function writeJson(target: string, value: unknown): Promise<void> {
-  return writeText(target, `${JSON.stringify(value, null, 2)}\n`);
+  return writeText(target, jsonText(value));
 }
+
+/** JSON as we write it into files. */
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 /** A folder for scratch files in the system's temporary place; `remove` it when done. Goes with the half-written outputs on Ctrl-C. */
 export function temporaryFolder(): { readonly path: string; readonly remove: () => void } {

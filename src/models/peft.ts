@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 
 import { UserError } from '../base/errors.ts';
-import { writeFolder, writeJson, writeText } from '../base/files.ts';
+import { jsonText, writeFolder, writeText } from '../base/files.ts';
 import type { Adapter, AdapterModule, SavedTensor } from './adapter.ts';
 import {
   type AdapterSettings,
@@ -121,13 +121,25 @@ export async function writeAdapter(
     if (magnitude) add(`${name}.lora_magnitude_vector`, [magnitude.length], magnitude);
   }
   for (const [name, { shape, data }] of adapter.saved) add(name, shape, data);
-  const notes = { ...(labels && { labels }), ...(trainedOn !== undefined && { trainedOn }) };
   await writeFolder(path, { names: [...Object.values(names), measured] }, async (folder) => {
     await writeSafetensors(join(folder, names.weights), groups);
-    await writeJson(join(folder, names.config), adapterConfig(settings));
-    await writeText(join(folder, names.readme), readme(settings));
-    if (Object.keys(notes).length > 0) await writeJson(join(folder, names.notes), notes);
+    const texts = adapterTexts({ settings, ...(labels && { labels }), ...(trainedOn !== undefined && { trainedOn }) });
+    for (const [name, text] of Object.entries(texts)) await writeText(join(folder, name), text);
   });
+}
+
+/** The files of an adapter beside its weights. */
+export function adapterTexts({
+  settings,
+  labels,
+  trainedOn,
+}: AdapterNotes & { readonly settings: AdapterSettings }): Readonly<Record<string, string>> {
+  const notes = { ...(labels && { labels }), ...(trainedOn !== undefined && { trainedOn }) };
+  return {
+    [names.config]: jsonText(adapterConfig(settings)),
+    [names.readme]: readme(settings),
+    ...(Object.keys(notes).length > 0 && { [names.notes]: jsonText(notes) }),
+  };
 }
 
 /** What adapter_config.json says for these settings; keys sorted, those at PEFT's defaults that old versions do not know left out. */

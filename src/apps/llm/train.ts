@@ -6,7 +6,7 @@ import { lossCurveChart } from '../../charts/loss-curve.ts';
 import { renderSvg } from '../../charts/render.ts';
 import { languageModel } from '../../models/language-model.ts';
 import { newAdapter } from '../../models/lora.ts';
-import { writeAdapter } from '../../models/peft.ts';
+import { adapterTexts, writeAdapter } from '../../models/peft.ts';
 import { loadResident } from '../../models/resident.ts';
 import { storageOf } from '../../models/storage.ts';
 import { checkpointName, readParameters, refuseUsed, removeForeignCheckpoints } from '../../training/checkpoint.ts';
@@ -72,6 +72,11 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     const resident = await loadResident(folder, { storage: storageOf(prepared.storage), progress });
     const adapter = newAdapter(resident, { settings: prepared.adapter, seed: settings.seed, ...(labels && { labels: labels.length }) });
     const model = languageModel(resident, { adapter, session: { ...(threads && { threads }) } });
+    const notes = {
+      settings: prepared.adapter,
+      ...(labels && { labels }),
+      ...(settings.quantize !== 'none' && { trainedOn: settings.quantize }),
+    };
     const trainable = fineTune(model, {
       ...lossOptions(settings),
       seed: settings.seed,
@@ -87,7 +92,11 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     const result = await train({
       ...{ trainable, batches, settings, progress, clock, sinks: [log] },
       ...(validation && { evaluate: async () => (await measure(trainable, validation, labels)).metrics }),
-      checkpoints: { folder: checkpoints, identity, resume },
+      checkpoints: {
+        ...{ folder: checkpoints, identity, resume },
+        // Each is an adapter that can be tried as it is.
+        extra: adapterTexts(notes),
+      },
       ...(signal && { signal }),
     }).catch(async (cause: Error) => {
       await log.finish('failed', { error: cause.message });
@@ -97,12 +106,7 @@ export async function trainModel(options: TrainModelOptions): Promise<TrainRepor
     if (state.best && state.best.step !== state.step)
       await readParameters(join(checkpoints, checkpointName(state.best.step)), trainable.parameters);
     const place = join(out, 'adapter');
-    await writeAdapter(place, {
-      adapter,
-      settings: prepared.adapter,
-      ...(labels && { labels }),
-      ...(settings.quantize !== 'none' && { trainedOn: settings.quantize }),
-    });
+    await writeAdapter(place, { adapter, ...notes });
     await log.artifact(place);
     const best = state.best
       ? { step: state.best.step, metrics: state.evaluations.find(({ step }) => step === state.best!.step)!.metrics }
