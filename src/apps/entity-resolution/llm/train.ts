@@ -47,6 +47,9 @@ type PairData = {
 
 export type TrainPairsOptions = Omit<TrainModelOptions, 'data' | 'task' | 'validationShare'> & PairData;
 
+/** Runs of different seeds are judged by the same questions, so that they can be compared. */
+const validationSeed = 42;
+
 /** training_metrics.json: the reference's keys first. */
 export type PairTrainingMetrics = Readonly<Record<string, number | string | null>>;
 
@@ -98,16 +101,16 @@ async function questions(
   { dataset, settings, maxSamples, maxValidation }: PairData & { readonly settings: TrainingSettings },
   cut: (question: string) => string,
 ): Promise<{ readonly train: readonly PairRow[]; readonly validation: readonly PairRow[] }> {
-  const rows = async (split: 'train' | 'validation', count: number) =>
-    sampleRows(await readPairRows(dataset, split), { count, seed: settings.seed }).map((row) => ({ ...row, input: cut(row.input) }));
-  const validation = await rows('validation', maxValidation);
+  const rows = async (split: 'train' | 'validation', draw: { readonly count: number; readonly seed: number }) =>
+    sampleRows(await readPairRows(dataset, split), draw).map((row) => ({ ...row, input: cut(row.input) }));
+  const validation = await rows('validation', { count: maxValidation, seed: validationSeed });
   if (validation.length === 0) {
     throw new UserError(
       'pair-dataset.no-validation',
       `pair dataset: no validation questions in ${dataset}; the best step is chosen by them`,
     );
   }
-  return { train: await rows('train', maxSamples), validation };
+  return { train: await rows('train', { count: maxSamples, seed: settings.seed }), validation };
 }
 
 /** Questions with their answers as the model writes them: a chat where it knows chats, else the word after the text; as `infer` asks. */
@@ -131,7 +134,7 @@ function wordsOf(model: string, maxLength: number): { readonly cut: (question: s
 }
 
 function metricsOf(
-  { model, dataset, settings }: PairData & { readonly model: string; readonly settings: TrainingSettings },
+  { model, dataset, maxValidation, settings }: PairData & { readonly model: string; readonly settings: TrainingSettings },
   { report, measured, time }: { readonly report: EngineReport; readonly measured: Readonly<Record<string, number>>; readonly time: number },
 ): PairTrainingMetrics {
   return {
@@ -149,8 +152,14 @@ function metricsOf(
     global_steps: report.steps,
     best_step: report.best?.step ?? null,
     base_model: model,
-    dataset: datasetFingerprint(dataset, 'validation') ?? null,
+    dataset: validationFingerprint(dataset, maxValidation),
   };
+}
+
+function validationFingerprint(dataset: string, count: number): string | null {
+  const whole = datasetFingerprint(dataset, 'validation');
+  if (whole === undefined) return null;
+  return count === 0 ? whole : `${whole}/${count}`;
 }
 
 /**
