@@ -1,9 +1,7 @@
 // Text generation beside transformers: the same greedy text in f32 from the same file, and tokens a second in alternating runs, the best
 // of each; also with the file's four-bit blocks kept. Also by itself: node bench/llm/generate.ts [--quick]
 
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 
 import { temporaryFolder } from '../../src/base/files.ts';
 import { type Decoder, openDecoder } from '../../src/models/decoder.ts';
@@ -16,6 +14,7 @@ import { type StoragePolicy, storageOf } from '../../src/models/storage.ts';
 import { atLeast, type Row } from '../row.ts';
 import { pythonOf } from '../splink.ts';
 import { smollm2 } from './model.ts';
+import { type Peer, startPeer } from './peer.ts';
 
 const threads = 2;
 const tokens = 64;
@@ -40,7 +39,7 @@ export async function* generation({ quick }: { readonly quick: boolean }): Async
     yield { figure: 'generation beside transformers', value: 0, unit: 'texts', peer: python ? 'no model' : 'not installed', ok: true };
     return;
   }
-  const peer = startPeer(python, [file, String(threads)]);
+  const peer = startPeer(python, 'llm-generate.py', [file, String(threads)]);
   const scratch = temporaryFolder();
   try {
     await peer.ready;
@@ -117,31 +116,6 @@ async function using<T>({ file, policy }: Opened, work: (decoder: Decoder) => Pr
     await decoder.close();
     await model.close();
   }
-}
-
-type Peer = ReturnType<typeof startPeer>;
-
-/** A process that answers one line with one line. */
-function startPeer(python: string, words: readonly string[]) {
-  const script = join(import.meta.dirname, '..', 'peers', 'llm-generate.py');
-  const child = spawn(python, [script, ...words], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...process.env, OMP_WAIT_POLICY: 'PASSIVE' },
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<unknown> => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error('bench: the peer ended');
-    return JSON.parse(value);
-  };
-  return {
-    ready: answer(),
-    ask: (request: object) => {
-      child.stdin.write(`${JSON.stringify(request)}\n`);
-      return answer();
-    },
-    stop: () => child.kill(),
-  };
 }
 
 if (import.meta.main) {
