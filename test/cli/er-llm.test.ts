@@ -197,9 +197,9 @@ describe('er llm infer', () => {
     expect(Object.keys(rows[0]!)).toEqual([
       ...['kind', 'record_id_1', 'record_id_2', 'label', 'prediction', 'confidence', 'logit_0', 'logit_1', 'clinical_log_odds', 'correct'],
     ]);
-    for (const { prediction, confidence, logit_0, logit_1 } of rows) {
-      expect(prediction).toBe(Number(logit_1 > logit_0));
-      expect(confidence).toBeCloseTo(1 / (1 + Math.exp(-Math.abs(logit_1 - logit_0))), 12);
+    for (const { prediction, confidence, clinical_log_odds: odds } of rows) {
+      expect(prediction).toBe(Number(odds > 0));
+      expect(confidence).toBeCloseTo(1 / (1 + Math.exp(-Math.abs(odds))), 12);
     }
     expect(rows.filter(({ correct }) => correct).length / rows.length).toBeCloseTo(report.metrics.accuracy, 12);
     expect(readdirSync(home).filter((name) => name.includes('scored'))).toEqual([]);

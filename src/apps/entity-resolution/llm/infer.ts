@@ -3,9 +3,11 @@
 // at a time; what is scored is logged batch by batch beside the output, so that a killed run goes on where it was (scored-log).
 //
 // predictions.parquet: all columns of the input but the text, then
-//   prediction          1: match                       confidence   probability of what was predicted, not rounded
 //   logit_0, logit_1    the two scores as they are      correct      where labels are known
 //   clinical_log_odds   ln odds of a match for balanced pairs: logit_1 - logit_0, calibrated where the model brings calibration.json
+//   prediction          1: match, where those are above 0          confidence   probability of what was predicted, not rounded
+//
+// A classification head has no bias: on a model trained for a while its zero may lie where matches are four times as likely.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -122,8 +124,11 @@ export async function inferPairs(db: Database, questions: Questions, options: In
     }
     const seconds = (clock() - start) / 1000;
     const logits = Float64Array.from({ length: 2 * questions.count }, (_, i) => log.known.get(i >> 1)![i % 2]!);
-    const measured = questions.hasLabels ? await measure(questions, logits) : undefined;
-    await writePredictions(db, questions, { logits, out, calibration: readCalibration(adapterPath ?? path) });
+    const calibration = readCalibration(adapterPath ?? path);
+    const odds = Float64Array.from({ length: questions.count }, (_, i) => logits[2 * i + 1]! - logits[2 * i]!);
+    const calibrated = calibration ? odds.map((value) => calibrate(calibration, value)) : odds;
+    const measured = questions.hasLabels ? await measure(questions, calibrated) : undefined;
+    await writePredictions(db, questions, { logits, odds: calibrated, out });
     const fresh = questions.count - resumed;
     const report: InferPairsReport = {
       examples: questions.count,
@@ -201,12 +206,12 @@ async function keyOf({
   return hash.digest('hex').slice(0, 32);
 }
 
-async function measure(questions: Questions, logits: Float64Array): Promise<Pick<InferPairsReport, 'metrics' | 'kinds'>> {
+async function measure(questions: Questions, odds: Float64Array): Promise<Pick<InferPairsReport, 'metrics' | 'kinds'>> {
   const { label, kind } = await questions.labels();
-  const predicted = Uint8Array.from(label, (_, i) => Number(logits[2 * i + 1]! > logits[2 * i]!));
+  const predicted = Uint8Array.from(odds, (value) => Number(value > 0));
   const { accuracy, precision, recall, f1 } = classificationMetrics(predicted, label);
   let loss = 0;
-  for (const [i, one] of label.entries()) loss += Math.log1p(Math.exp((one === 1 ? -1 : 1) * (logits[2 * i + 1]! - logits[2 * i]!)));
+  for (const [i, one] of label.entries()) loss += Math.log1p(Math.exp((one === 1 ? -1 : 1) * odds[i]!));
   const metrics = { accuracy, precision, recall, f1, log_loss: loss / Math.max(1, label.length) };
   if (!kind) return { metrics };
   const kinds: Record<string, { pairs: number; correct: number }> = {};
@@ -221,17 +226,16 @@ async function measure(questions: Questions, logits: Float64Array): Promise<Pick
 async function writePredictions(
   db: Database,
   { source, count, hasLabels }: Questions,
-  { logits, out, calibration }: { readonly logits: Float64Array; readonly out: string; readonly calibration: Calibration | undefined },
+  { logits, odds, out }: { readonly logits: Float64Array; readonly odds: Float64Array; readonly out: string },
 ): Promise<void> {
   const of = (side: 0 | 1) => Float64Array.from({ length: count }, (_, i) => logits[2 * i + side]!);
-  const odds = Float64Array.from({ length: count }, (_, i) => logits[2 * i + 1]! - logits[2 * i]!);
   await db.createTable('answers', {
     place: { type: 'INTEGER', values: Int32Array.from({ length: count }, (_, i) => i) },
     prediction: { type: 'INTEGER', values: Int32Array.from(odds, (value) => Number(value > 0)) },
     confidence: { type: 'DOUBLE', values: odds.map((value) => sigmoid(Math.abs(value))) },
     logit_0: { type: 'DOUBLE', values: of(0) },
     logit_1: { type: 'DOUBLE', values: of(1) },
-    clinical_log_odds: { type: 'DOUBLE', values: calibration ? odds.map((value) => calibrate(calibration, value)) : odds },
+    clinical_log_odds: { type: 'DOUBLE', values: odds },
   });
   const query = `select q.* exclude (place), a.* exclude (place)${hasLabels ? ', cast(q.label as INTEGER) = a.prediction as correct' : ''}
     from (${source}) q join answers a using (place) order by place`;
