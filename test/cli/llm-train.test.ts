@@ -46,7 +46,8 @@ describe('llm train', () => {
     expect(readdirSync(at('run', 'adapter')).sort()).toEqual(['README.md', 'adapter_config.json', 'adapter_model.safetensors']);
     expect(readFileSync(at('run', 'loss.svg'), 'utf8')).toMatch(/^<svg/);
     const measured = (adapter: string) =>
-      JSON.parse(llm('evaluate', '--model', 'model', '--adapter', adapter, '--data', 'pairs', '--split', 'validation', '--json').stdout).metrics;
+      JSON.parse(llm('evaluate', '--model', 'model', '--adapter', adapter, '--data', 'pairs', '--split', 'validation', '--json').stdout)
+        .metrics;
     const best = join('run', 'checkpoints', `checkpoint-${String(report.best.step).padStart(6, '0')}`);
     expect(measured(best)).toEqual(measured(join('run', 'adapter')));
   });
