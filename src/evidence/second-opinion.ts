@@ -5,6 +5,8 @@
 //   c = a + b e + g l        e: the first's log-likelihood ratio, l: the second's log-odds, both of balanced pairs
 //
 // with a, b, g by maximum likelihood on pairs that neither was fitted on (Newton, a touch of ridge towards the first alone: a 0, b 1, g 0).
+// A second opinion that tells those pairs apart no better than the first alone, fitted anew, is not listened to (a 0, b 1, g 0; nothing is worth
+// asking): twice the gain in log-likelihood must exceed 3.84, which chance alone does once in twenty (likelihood-ratio test, one parameter).
 // Of the second's answers their mean and spread among matches and among others are kept; given the class they are taken as normal.
 //
 // What asking is worth. Before, a pair stands at log-odds t and is decided by its sign: wrong with probability min(p, 1 - p). After the
@@ -43,17 +45,33 @@ export type Opinions = {
 /** Strength of the pull towards the first opinion alone: as if of so many pairs. */
 const ridge = 1;
 
+/** Twice the log-likelihood that a parameter must bring, or it is taken for chance: chi-squared with one degree of freedom, 95 %. */
+const leastGain = 3.84;
+
+const firstAlone = [0, 1, 0];
+
 /** Fits how two opinions are joined. Both classes must be among the pairs. */
-export function fitSecondOpinion({ first, second, labels }: Opinions): SecondOpinion {
-  const prior = [0, 1, 0];
-  const weights = [...prior];
+export function fitSecondOpinion(opinions: Opinions): SecondOpinion {
+  const { second, labels } = opinions;
+  const both = logistic(opinions);
+  const without = logistic({ ...opinions, second: second.map(() => 0) });
+  const isHeard = 2 * (without.loss - both.loss) > leastGain;
+  const [intercept, weight, answer] = isHeard ? both.weights : firstAlone;
+  const of = (label: number) => spread(second.filter((_, i) => labels[i] === label));
+  return { intercept: intercept!, first: weight!, second: answer!, match: of(1), other: of(0), pairs: labels.length };
+}
+
+/** Logistic regression by Newton's method; `loss` is the negative log-likelihood without the ridge. */
+function logistic({ first, second, labels }: Opinions): { readonly weights: readonly number[]; readonly loss: number } {
+  const weights = [...firstAlone];
   const row = (i: number) => [1, first[i]!, second[i]!];
+  const oddsOf = (x: readonly number[]) => x.reduce((sum, value, k) => sum + value * weights[k]!, 0);
   for (let round = 0; round < 50; round++) {
-    const gradient = weights.map((weight, k) => ridge * (weight - prior[k]!));
+    const gradient = weights.map((weight, k) => ridge * (weight - firstAlone[k]!));
     const hessian = [0, 1, 2].map((k) => [0, 1, 2].map((j) => (k === j ? ridge : 0)));
     for (const [i, label] of labels.entries()) {
       const x = row(i);
-      const p = sigmoid(x.reduce((sum, value, k) => sum + value * weights[k]!, 0));
+      const p = sigmoid(oddsOf(x));
       for (let k = 0; k < 3; k++) {
         gradient[k]! += (p - label) * x[k]!;
         for (let j = 0; j < 3; j++) hessian[k]![j]! += p * (1 - p) * x[k]! * x[j]!;
@@ -63,8 +81,8 @@ export function fitSecondOpinion({ first, second, labels }: Opinions): SecondOpi
     for (let k = 0; k < 3; k++) weights[k]! -= step[k]!;
     if (Math.max(...step.map(Math.abs)) < 1e-10) break;
   }
-  const of = (label: number) => spread(second.filter((_, i) => labels[i] === label));
-  return { intercept: weights[0]!, first: weights[1]!, second: weights[2]!, match: of(1), other: of(0), pairs: labels.length };
+  const loss = labels.reduce((sum, label, i) => sum - Math.log(Math.max(1e-300, sigmoid((label === 1 ? 1 : -1) * oddsOf(row(i))))), 0);
+  return { weights, loss };
 }
 
 /** What both opinions say together: a log-likelihood ratio, to stand in the first's place. */

@@ -46,8 +46,14 @@ describe('two opinions joined', () => {
     const { first, labels } = made(20_000, { shared: 0 });
     const draw = random(3, 'noise');
     const fitted = fitSecondOpinion({ first, labels, second: first.map(() => 4 * draw.float() - 2) });
-    expect(Math.abs(fitted.second)).toBeLessThan(0.05);
-    expect(joinOpinions(fitted, 1.5, 2)).toBeCloseTo(1.5, 0);
+    expect([fitted.intercept, fitted.first, fitted.second]).toEqual([0, 1, 0]);
+    expect(joinOpinions(fitted, 1.5, 2)).toBe(1.5);
+    for (const total of [-3, -0.1, 0, 0.4, 5]) expect(expectedGain(fitted, { total, e: 0.3 })).toBeCloseTo(0, 12);
+  });
+
+  test('one that says the same as the first is not listened to either', () => {
+    const { first, labels } = made(2000, { shared: 0 });
+    expect(fitSecondOpinion({ first, labels, second: first })).toMatchObject({ intercept: 0, first: 1, second: 0 });
   });
 
   test('few pairs leave the first opinion as it is', () => {

@@ -80,7 +80,7 @@ export async function chooseQuestions(
     order by place`);
   const gains = total.map((value, i) => expectedGain(opinion, { total: value, e: e[i]! }));
   const order = [...gains.keys()].sort((a, b) => gains[b]! - gains[a]! || place[a]! - place[b]!);
-  const chosen = order.slice(0, budget.maxPairs).filter((i) => gains[i]! >= budget.minGain);
+  const chosen = order.slice(0, budget.maxPairs).filter((i) => gains[i]! > 1e-9 && gains[i]! >= budget.minGain);
   await db.createTable('chosen', {
     place: { type: 'INTEGER', values: Int32Array.from(chosen, (i) => place[i]!) },
     turn: { type: 'INTEGER', values: Int32Array.from(chosen.keys()) },
