@@ -5,8 +5,8 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
 import { Database } from '../../src/sql/duckdb.ts';
+import { endingOf } from '../fixtures/ending.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { cut, cutAfter, type HubServer, hubServer, status } from '../models/hub-server.ts';
 
@@ -26,16 +26,7 @@ afterEach(() => server.close());
 function erLlm(words: readonly string[], more: Readonly<Record<string, string>> = {}) {
   const settings = { HF_HOME: at('hf'), HF_TOKEN: token, HF_TOKEN_PATH: '', HF_HUB_OFFLINE: '', HF_ENDPOINT: server.endpoint };
   const child = spawn(process.execPath, [main, 'er', 'llm', ...words], { cwd: home, env: { ...process.env, ...settings, ...more } });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (part: Buffer) => {
-    stdout += part.toString();
-  });
-  child.stderr.on('data', (part: Buffer) => {
-    stderr += part.toString();
-  });
-  return new Promise<{ status: number | null; stdout: string; stderr: string }>((done) =>
-    child.on('close', (code) => done({ status: code, stdout, stderr })),
-  );
+  return endingOf(child);
 }
 
 const prepare = (out: string) => ['prepare-dataset', '--in', sample, '--out', out, '--max-pairs', '24'];

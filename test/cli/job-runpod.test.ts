@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { endingOf } from '../fixtures/ending.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { type HubServer, held, hubServer } from '../models/hub-server.ts';
 import { type RunpodServer, runpodServer } from '../remote/runpod-server.ts';
@@ -32,16 +33,7 @@ function clinfuse(words: readonly string[], more: Readonly<Record<string, string
   const hubSettings = { HF_HOME: at('hf'), HF_TOKEN: token, HF_TOKEN_PATH: '', HF_HUB_OFFLINE: '', HF_ENDPOINT: hub.endpoint };
   const env = { ...process.env, ...hubSettings, RUNPOD_API_KEY: key, RUNPOD_ENDPOINT: runpod.endpoint, ...more };
   const child = spawn(process.execPath, [main, ...words], { cwd: home, env });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (part: Buffer) => {
-    stdout += part.toString();
-  });
-  child.stderr.on('data', (part: Buffer) => {
-    stderr += part.toString();
-  });
-  return new Promise<{ status: number | null; stdout: string; stderr: string }>((done) =>
-    child.on('close', (code) => done({ status: code, stdout, stderr })),
-  );
+  return endingOf(child);
 }
 
 const infer = (model: string, out: string) => [

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { endingOf } from '../fixtures/ending.ts';
 import { cutAfter, type HubServer, hubServer, status } from '../models/hub-server.ts';
 
 const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
@@ -35,17 +36,7 @@ function llm(words: readonly string[], more: Readonly<Record<string, string>> = 
   const settings = { HF_HOME: join(home, 'hf'), HF_TOKEN: '', HF_TOKEN_PATH: '', HF_HUB_OFFLINE: '', HF_ENDPOINT: server.endpoint };
   const [command, ...rest] = [...through, process.execPath, main, 'llm', ...words];
   const child = spawn(command!, rest, { cwd: home, env: { ...process.env, ...settings, ...more } });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (part: Buffer) => {
-    stdout += part.toString();
-  });
-  child.stderr.on('data', (part: Buffer) => {
-    stderr += part.toString();
-    onStderr(child, stderr);
-  });
-  return new Promise<{ status: number | null; stdout: string; stderr: string }>((done) =>
-    child.on('close', (code) => done({ status: code, stdout, stderr })),
-  );
+  return endingOf(child, (text) => onStderr(child, text));
 }
 
 const model = () => {
