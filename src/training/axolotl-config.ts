@@ -8,15 +8,11 @@ import {
   type EngineRun,
   engineFiles,
   evaluates,
-  keptCheckpoints,
-  lessIsBetter,
-  lossOnly,
   peftTargets,
   refuse,
   scheduleName,
-  sharedAccumulation,
+  sharedRules,
   warmup,
-  wholeAlpha,
 } from './engine-rules.ts';
 
 /** Rows that are tokens already have no type. */
@@ -39,40 +35,25 @@ export const axolotlRun = ({ model, hasValidation, resumeFrom }: EngineRun): Eng
 });
 
 export const axolotlRules: EngineRules = {
-  rank: ({ settings }) => ({ lora_r: settings.rank }),
-  alpha: (run) => ({ lora_alpha: wholeAlpha('axolotl', run) }),
-  dropout: ({ settings }) => ({ lora_dropout: settings.dropout }),
+  ...sharedRules('axolotl'),
   rslora: ({ settings }) => ({ peft_use_rslora: settings.rslora }),
   dora: ({ settings }) => ({ peft_use_dora: settings.dora }),
   targets: (run) => ({ lora_target_modules: peftTargets(run) }),
-
-  learningRate: ({ settings }) => ({ learning_rate: settings.learningRate }),
   schedule: (run) => ({ lr_scheduler: scheduleName(run) }),
   warmup: (run) => {
     const steps = warmup(run);
     return steps === 1 ? refuse('axolotl', 'warmup', run, 'it makes two steps of one; set 0, or 2 steps') : { warmup_steps: steps };
   },
-  weightDecay: ({ settings }) => ({ weight_decay: settings.weightDecay }),
-  maxGradientNorm: ({ settings }) => ({ max_grad_norm: settings.maxGradientNorm }),
-
   batchSize: ({ settings: { batchSize } }) => ({ micro_batch_size: batchSize, eval_batch_size: batchSize }),
-  accumulation: (run) => ({ gradient_accumulation_steps: sharedAccumulation('axolotl', run) }),
   epochs: ({ settings }) => ({ num_epochs: settings.epochs }),
-  maxSteps: ({ settings }) => (settings.maxSteps === undefined ? {} : { max_steps: settings.maxSteps }),
   maxLength: ({ settings }) => ({ sequence_len: settings.maxLength }),
   labelSmoothing: (run) =>
     run.settings.labelSmoothing === 0 ? {} : refuse('axolotl', 'labelSmoothing', run, 'it has none; set 0, or use trl'),
-  classWeights: (run) =>
-    run.settings.classWeights === undefined ? {} : refuse('axolotl', 'classWeights', run, 'it learns words, which have no classes'),
-  seed: ({ settings }) => ({ seed: settings.seed }),
-
   evaluationEvery: (run) => {
     const { evaluationEvery: every } = run.settings;
     if (!evaluates(run)) return { eval_strategy: 'no' };
     return every === 'epoch' ? { eval_strategy: 'epoch' } : { eval_strategy: 'steps', eval_steps: every };
   },
-  metric: (run) => lossOnly('axolotl', run),
-  higherIsBetter: (run) => lessIsBetter('axolotl', run),
   patience: (run) => {
     const { patience, evaluationEvery } = run.settings;
     if (patience === undefined) return {};
@@ -84,9 +65,6 @@ export const axolotlRules: EngineRules = {
     const every = checkpointInterval('axolotl', run);
     return every === 'epoch' ? { save_strategy: 'epoch' } : { save_strategy: 'steps', save_steps: every };
   },
-  keep: (run) => ({ save_total_limit: keptCheckpoints(run) }),
-
-  recompute: ({ settings }) => ({ gradient_checkpointing: settings.recompute !== 'none' }),
   precision: ({ settings }) => (settings.precision === 'fast' ? { bf16: true } : { bf16: false, fp16: false, tf32: false }),
   quantize: (run) => {
     if (run.settings.quantize === 'none') return { adapter: 'lora' };

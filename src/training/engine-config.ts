@@ -9,6 +9,7 @@ import { stringify } from 'yaml';
 
 import { axolotlRules, axolotlRun } from './axolotl-config.ts';
 import type { EngineKeys, EngineName, EngineRules, EngineRun } from './engine-rules.ts';
+import { settingNames } from './training-settings.ts';
 import { trlRules, trlRun } from './trl-config.ts';
 
 type Engine = {
@@ -38,7 +39,7 @@ const engines: Readonly<Record<EngineName, Engine>> = {
  */
 export function engineConfig(engine: EngineName, run: EngineRun): EngineKeys {
   const { rules, fixed } = engines[engine];
-  return Object.assign({}, fixed(run), ...Object.values(rules).map((rule) => rule(run)));
+  return Object.assign({}, fixed(run), ...settingNames.map((name) => rules[name](run)));
 }
 
 /** The configuration as YAML 1.1, which Python reads: `no` in quotes, a point before an exponent. */

@@ -44,25 +44,25 @@ export const warmup = ({ settings, totalSteps }: EngineRun): number => warmupSte
 export const scheduleName = ({ settings }: EngineRun): string =>
   settings.schedule === 'constant' ? 'constant_with_warmup' : settings.schedule;
 
-export function wholeAlpha(engine: EngineName, run: EngineRun): number {
+function wholeAlpha(engine: EngineName, run: EngineRun): number {
   const { alpha } = run.settings;
   return Number.isInteger(alpha) ? alpha : refuse(engine, 'alpha', run, 'it takes whole numbers');
 }
 
 /** A step's batches, divided among the GPUs. */
-export function sharedAccumulation(engine: EngineName, run: EngineRun): number {
+function sharedAccumulation(engine: EngineName, run: EngineRun): number {
   const { settings, processes } = run;
   if (settings.accumulation % processes === 0) return settings.accumulation / processes;
   return refuse(engine, 'accumulation', run, `the batches of a step must divide evenly among ${processes} GPUs (--processes)`);
 }
 
 /** The loss is the one figure both evaluate; of it less is better. */
-export function lossOnly(engine: EngineName, run: EngineRun): EngineKeys {
+function lossOnly(engine: EngineName, run: EngineRun): EngineKeys {
   if (run.settings.metric === 'loss') return evaluates(run) ? { metric_for_best_model: 'loss' } : {};
   return refuse(engine, 'metric', run, 'it evaluates the loss alone');
 }
 
-export function lessIsBetter(engine: EngineName, run: EngineRun): EngineKeys {
+function lessIsBetter(engine: EngineName, run: EngineRun): EngineKeys {
   if (isHigherBetter(run.settings)) return refuse(engine, 'higherIsBetter', run, 'it evaluates the loss alone, of which less is better');
   return evaluates(run) ? { greater_is_better: false } : {};
 }
@@ -78,7 +78,7 @@ export function checkpointInterval(engine: EngineName, run: EngineRun): number |
 }
 
 /** The best is kept besides the newest. */
-export const keptCheckpoints = (run: EngineRun): number => run.settings.keep + (evaluates(run) ? 1 : 0);
+const keptCheckpoints = (run: EngineRun): number => run.settings.keep + (evaluates(run) ? 1 : 0);
 
 /**
  * Targets as PEFT reads them: names, or one pattern for whole names. `all-linear` is spelt out, since PEFT's own would take heads of other
@@ -89,3 +89,23 @@ export function peftTargets({ settings }: EngineRun): readonly string[] | string
   if (typeof names === 'string' || names.length > 1) return names;
   return `(.*\\.)?${names[0]!.replaceAll('.', '\\.')}`;
 }
+
+/** What both programs hand on under one name, or refuse for one reason. */
+export const sharedRules = (engine: EngineName) =>
+  ({
+    rank: ({ settings }) => ({ lora_r: settings.rank }),
+    alpha: (run) => ({ lora_alpha: wholeAlpha(engine, run) }),
+    dropout: ({ settings }) => ({ lora_dropout: settings.dropout }),
+    learningRate: ({ settings }) => ({ learning_rate: settings.learningRate }),
+    weightDecay: ({ settings }) => ({ weight_decay: settings.weightDecay }),
+    maxGradientNorm: ({ settings }) => ({ max_grad_norm: settings.maxGradientNorm }),
+    accumulation: (run) => ({ gradient_accumulation_steps: sharedAccumulation(engine, run) }),
+    maxSteps: ({ settings }) => (settings.maxSteps === undefined ? {} : { max_steps: settings.maxSteps }),
+    classWeights: (run) =>
+      run.settings.classWeights === undefined ? {} : refuse(engine, 'classWeights', run, 'it learns words, which have no classes'),
+    seed: ({ settings }) => ({ seed: settings.seed }),
+    metric: (run) => lossOnly(engine, run),
+    higherIsBetter: (run) => lessIsBetter(engine, run),
+    keep: (run) => ({ save_total_limit: keptCheckpoints(run) }),
+    recompute: ({ settings }) => ({ gradient_checkpointing: settings.recompute !== 'none' }),
+  }) as const satisfies Partial<EngineRules>;

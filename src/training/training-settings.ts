@@ -129,7 +129,7 @@ export function settingsFromFlags(flags: Readonly<Record<string, unknown>>): Rea
 }
 
 /** Names of all settings, in the order they are documented in. */
-export const settingNames: readonly string[] = Object.keys(schema.shape);
+export const settingNames = Object.keys(schema.shape) as readonly (keyof TrainingSettings)[];
 
 /** Whether a higher value of the chosen metric is the better one. */
 export function isHigherBetter({ metric, higherIsBetter }: Pick<TrainingSettings, 'metric' | 'higherIsBetter'>): boolean {
@@ -147,7 +147,7 @@ export function runIdentity({
   readonly settings: TrainingSettings;
 }): Readonly<Record<string, string>> {
   const bound = settingNames.filter((name) => !free.includes(name));
-  const said = bound.map((name) => [name, JSON.stringify(settings[name as keyof TrainingSettings] ?? null)]);
+  const said = bound.map((name) => [name, JSON.stringify(settings[name] ?? null)]);
   return { model, data, ...(Object.fromEntries(said) as Record<string, string>) };
 }
 

@@ -8,15 +8,11 @@ import {
   type EngineRun,
   engineFiles,
   evaluates,
-  keptCheckpoints,
-  lessIsBetter,
-  lossOnly,
   peftTargets,
   refuse,
   scheduleName,
-  sharedAccumulation,
+  sharedRules,
   warmup,
-  wholeAlpha,
 } from './engine-rules.ts';
 
 /** What no setting decides. NaN is to be seen in the log, nothing is sent anywhere, and batches come as they are: not packed. */
@@ -37,36 +33,21 @@ export const trlRun = ({ model, resumeFrom }: EngineRun): EngineKeys => ({
 });
 
 export const trlRules: EngineRules = {
-  rank: ({ settings }) => ({ lora_r: settings.rank }),
-  alpha: (run) => ({ lora_alpha: wholeAlpha('trl', run) }),
-  dropout: ({ settings }) => ({ lora_dropout: settings.dropout }),
+  ...sharedRules('trl'),
   rslora: ({ settings }) => ({ use_rslora: settings.rslora }),
   dora: ({ settings }) => ({ use_dora: settings.dora }),
   targets: (run) => ({ lora_target_modules: [peftTargets(run)].flat() }),
-
-  learningRate: ({ settings }) => ({ learning_rate: settings.learningRate }),
   schedule: (run) => ({ lr_scheduler_type: scheduleName(run) }),
   warmup: (run) => ({ warmup_steps: warmup(run) }),
-  weightDecay: ({ settings }) => ({ weight_decay: settings.weightDecay }),
-  maxGradientNorm: ({ settings }) => ({ max_grad_norm: settings.maxGradientNorm }),
-
   batchSize: ({ settings: { batchSize } }) => ({ per_device_train_batch_size: batchSize, per_device_eval_batch_size: batchSize }),
-  accumulation: (run) => ({ gradient_accumulation_steps: sharedAccumulation('trl', run) }),
   epochs: ({ settings }) => ({ num_train_epochs: settings.epochs }),
-  maxSteps: ({ settings }) => (settings.maxSteps === undefined ? {} : { max_steps: settings.maxSteps }),
   maxLength: ({ settings }) => ({ max_length: settings.maxLength }),
   labelSmoothing: ({ settings }) => ({ label_smoothing_factor: settings.labelSmoothing }),
-  classWeights: (run) =>
-    run.settings.classWeights === undefined ? {} : refuse('trl', 'classWeights', run, 'it learns words, which have no classes'),
-  seed: ({ settings }) => ({ seed: settings.seed }),
-
   evaluationEvery: (run) => {
     const { evaluationEvery: every } = run.settings;
     if (!evaluates(run)) return { eval_strategy: 'no' };
     return { eval_strategy: every === 'epoch' ? 'epoch' : 'steps', ...(every !== 'epoch' && { eval_steps: every }), eval_on_start: true };
   },
-  metric: (run) => lossOnly('trl', run),
-  higherIsBetter: (run) => lessIsBetter('trl', run),
   patience: (run) =>
     run.settings.patience === undefined
       ? {}
@@ -78,9 +59,6 @@ export const trlRules: EngineRules = {
       load_best_model_at_end: evaluates(run),
     };
   },
-  keep: (run) => ({ save_total_limit: keptCheckpoints(run) }),
-
-  recompute: ({ settings }) => ({ gradient_checkpointing: settings.recompute !== 'none' }),
   precision: (run) => {
     if (run.settings.precision === 'fast') return { dtype: 'bfloat16', bf16: true };
     if (run.settings.quantize !== 'nf4') return { dtype: 'float32', bf16: false, tf32: false };
