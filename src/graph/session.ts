@@ -23,6 +23,8 @@ export type SessionOptions = {
 };
 
 export type Session = {
+  /** What a run gives, by name. */
+  readonly outputs: ReadonlyMap<string, Typed>;
   /**
    * Runs the graph once. Inputs are read in place and must not change meanwhile; outputs are new memory, but for those named in `into`,
    * which are written over what is given there. A cache may be an input and, as the same memory, an output.
@@ -56,8 +58,11 @@ async function runtime(): Promise<Runtime> {
  * @throws UserError `runtime.provider` when the provider cannot be had here
  * @throws Error with the runtime's words when it refuses the model: a bug of whoever built the graph
  */
-export async function openSession(model: Model, { provider = 'cpu', threads = 0 }: SessionOptions = {}): Promise<Session> {
-  const session = await create(model.bytes, { provider, threads });
+export async function openSession(
+  { bytes, inputs: asked, outputs }: Model,
+  { provider = 'cpu', threads = 0 }: SessionOptions = {},
+): Promise<Session> {
+  const session = await create(bytes, { provider, threads });
   const { Tensor } = await runtime();
   type Native = InstanceType<typeof Tensor>;
   // A float16 Tensor would wrap its words in a Float16Array where the language has one, which the runtime cannot read.
@@ -67,11 +72,12 @@ export async function openSession(model: Model, { provider = 'cpu', threads = 0 
       : new Tensor(type as 'float32', data as Float32Array, shape);
   /** Every output by name: where it goes, or nothing for new memory. */
   const fetches = (into: Readonly<Record<string, Tensor>>): Record<string, Native | null> =>
-    Object.fromEntries([...model.outputs.keys()].map((name) => [name, into[name] ? native(into[name]) : null]));
+    Object.fromEntries([...outputs.keys()].map((name) => [name, into[name] ? native(into[name]) : null]));
   return {
+    outputs,
     run: async (inputs, into) => {
       const feeds: Record<string, Native> = {};
-      for (const [name, expected] of model.inputs) {
+      for (const [name, expected] of asked) {
         const given = inputs[name];
         if (!given) throw new Error(`graph: input not given: ${name}`);
         if (!fits(given, expected)) {
@@ -83,10 +89,16 @@ export async function openSession(model: Model, { provider = 'cpu', threads = 0 
       }
       const results = await (into ? session.run(feeds, fetches(into)) : session.run(feeds));
       return Object.fromEntries(
-        Object.entries(results).map(([name, { type, dims, data }]) => [
-          name,
-          { type: type as DataType, shape: dims, data: type === 'float16' ? words(data as unknown as ArrayBufferView) : data } as Tensor,
-        ]),
+        Object.entries(results).map(([name, { type, dims, data }]) => {
+          const given = into?.[name];
+          if (!given) {
+            const own = type === 'float16' ? words(data as unknown as ArrayBufferView) : data;
+            return [name, { type: type as DataType, shape: dims, data: own } as Tensor];
+          }
+          // The binding hands out a copy of what it wrote there: freed now, it costs the collector nothing.
+          free(data as Float32Array);
+          return [name, given];
+        }),
       );
     },
     close: () => session.release(),
@@ -104,8 +116,8 @@ async function create(bytes: Uint8Array, { provider, threads }: Required<Session
       enableCpuMemArena: false,
       enableMemPattern: false,
       logSeverityLevel: 3,
-      // Idle threads of one session would otherwise spin against the next one's work.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      // A thread waits awake for the next operator, and no longer: one that spins takes the time of other programs, and of our own code.
+      extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: '50' } } },
     });
   } catch (cause) {
     if (provider !== 'cpu' && !(await starts(provider))) throw await unavailable(provider, cause);
@@ -115,6 +127,8 @@ async function create(bytes: Uint8Array, { provider, threads }: Required<Session
 
 const fits = (given: Tensor, { type, shape }: Typed): boolean =>
   given.type === type && given.shape.length === shape.length && shape.every((dim, i) => typeof dim === 'string' || dim === given.shape[i]);
+
+const free = ({ buffer }: Float32Array): void => void (buffer as ArrayBuffer).transfer(0);
 
 const words = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
   new Uint16Array(buffer as ArrayBuffer, byteOffset, byteLength / 2);
