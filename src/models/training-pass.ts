@@ -6,6 +6,7 @@ import { tensor } from '../graph/tensor.ts';
 import type { TokenBatch } from './batch.ts';
 import { dropoutMask } from './dropout.ts';
 import { asksLastOnly, embed, type LanguageModel, lastPlaces, layerInputs, layerShape, takeRows } from './language-model.ts';
+import type { PassMemory } from './pass-memory.ts';
 
 export type Trace = {
   readonly hidden: Tensor;
@@ -24,11 +25,17 @@ export type PassOptions = {
   /** From the top, how many layers keep their activations; the others compute them again. */
   readonly keptLayers: number;
   /** 8-bit copies of the frozen weights, layer by layer, for the fast backward pass. */
-  readonly int8?: readonly Readonly<Record<string, Tensor>>[];
+  readonly int8?: readonly Readonly<Record<string, Tensor>>[] | undefined;
+  /** Where a pass leaves what it made, until the next one. */
+  readonly memory: PassMemory;
 };
 
 /** Runs the layers and remembers what `backwardPass` needs. */
-export async function forwardPass(model: LanguageModel, batch: TokenBatch, { dropoutKeys, keptLayers }: PassOptions): Promise<Trace> {
+export async function forwardPass(
+  model: LanguageModel,
+  batch: TokenBatch,
+  { dropoutKeys, keptLayers, memory }: PassOptions,
+): Promise<Trace> {
   const layers: LayerTrace[] = [];
   const lowest = lowestTrained(model);
   const count = model.config.layers.length;
@@ -37,11 +44,8 @@ export async function forwardPass(model: LanguageModel, batch: TokenBatch, { dro
     const isKept = i >= lowest && i >= count - keptLayers;
     const shape = layerShape(model, i, { batch, isTraining: true });
     const session = await (isKept ? model.sessions.forwardKeeping(shape) : model.sessions.forward(shape));
-    const { output, ...kept } = await session.run({
-      hidden,
-      ...layerInputs(model, i, { batch, hidden }),
-      ...masks(model, i, { batch, dropoutKeys }),
-    });
+    const inputs = { hidden, ...layerInputs(model, i, { batch, hidden }), ...masks(model, i, { batch, dropoutKeys }) };
+    const { output, ...kept } = await session.run(inputs, memory(`layer ${i}`, session));
     layers.push({ hidden, kept: isKept ? kept : undefined });
     hidden = output!;
   }
@@ -50,7 +54,7 @@ export async function forwardPass(model: LanguageModel, batch: TokenBatch, { dro
 
 /**
  * Carries the gradient of the last layer's output down, handing out each trained input's gradient by its full name
- * (`model.layers.0.self_attn.q_proj.lora_A`).
+ * (`model.layers.0.self_attn.q_proj.lora_A`); its array is written over by the next pass.
  */
 export async function backwardPass(
   model: LanguageModel,
@@ -86,7 +90,7 @@ export async function backwardPass(
       ...options.int8?.[i],
       ...masks(model, i, { batch, dropoutKeys: options.dropoutKeys }),
     };
-    const { 'd.hidden': down, 'd.asked': asked, ...found } = await session.run(inputs);
+    const { 'd.hidden': down, 'd.asked': asked, ...found } = await session.run(inputs, options.memory(`gradients ${i % 2}`, session));
     if (down && asked) addRows(down.data as Float32Array, lastPlaces(batch), asked.data as Float32Array);
     for (const [name, { data }] of Object.entries(found)) receive(`model.layers.${i}.${name.slice(2)}`, data as Float32Array);
     if (down) arriving = down;

@@ -9,6 +9,7 @@ import { int8Tensors } from '../models/fast-backward.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type LossOptions, lossHead } from '../models/loss.ts';
 import type { Resident } from '../models/resident.ts';
+import { passMemory } from '../models/pass-memory.ts';
 import { backwardPass, forwardPass } from '../models/training-pass.ts';
 import type { Parameter, Trainable } from './trainable.ts';
 
@@ -29,6 +30,7 @@ export function fineTune(
   const head = lossHead(model, loss);
   const int8 = precision === 'fast' ? int8Layers(model.resident) : undefined;
   const parameters = adapterParameters(model);
+  const memory = passMemory();
   const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const receive = (name: string, gradient: Float32Array): void => {
     const target = byName.get(peftName(name))!.gradient;
@@ -38,7 +40,7 @@ export function fineTune(
     parameters,
     weightOf: head.weightOf,
     accumulate: async (batch, { denominator, step }) => {
-      const options = { dropoutKeys: [seed, step], keptLayers, ...(int8 && { int8 }) };
+      const options = { dropoutKeys: [seed, step], keptLayers, memory, ...(int8 && { int8 }) };
       const trace = await forwardPass(model, batch, options);
       const { lossSum, gradient, scoreGradient } = await head.run(batch, trace.hidden, denominator);
       if (scoreGradient) receive('score.weight', scoreGradient);

@@ -10,6 +10,7 @@ import { dropoutMask } from '../../src/models/dropout.ts';
 import { keyValueCache } from '../../src/models/key-value-cache.ts';
 import type { LanguageModel } from '../../src/models/language-model.ts';
 import { lossHead } from '../../src/models/loss.ts';
+import { passMemory } from '../../src/models/pass-memory.ts';
 import { readAdapter } from '../../src/models/peft.ts';
 import { backwardPass, forwardPass } from '../../src/models/training-pass.ts';
 import {
@@ -36,11 +37,11 @@ type Asked = { readonly batch: Batch; readonly keptLayers: number; readonly key?
 async function gradientsOf(model: LanguageModel, { batch, keptLayers, key = 1 }: Asked) {
   const head = lossHead(model);
   const denominator = head.weightOf(batch);
-  const options = { dropoutKeys: [key], keptLayers };
+  const options = { dropoutKeys: [key], keptLayers, memory: passMemory() };
   const trace = await forwardPass(model, batch, options);
   const { lossSum, gradient, scoreGradient } = await head.run(batch, trace.hidden, denominator);
   const gradients = new Map<string, Float32Array>();
-  await backwardPass(model, { batch, trace, gradient: gradient!, options, receive: (of, found) => gradients.set(of, found) });
+  await backwardPass(model, { batch, trace, gradient: gradient!, options, receive: (of, found) => gradients.set(of, found.slice()) });
   if (scoreGradient) gradients.set('score', scoreGradient);
   await head.close();
   return { loss: lossSum / denominator, gradients };
