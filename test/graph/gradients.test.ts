@@ -3,13 +3,13 @@ import { afterAll, describe, expect, test } from 'vitest';
 
 import { backward } from '../../src/graph/backward.ts';
 import { gradients } from '../../src/graph/gradients.ts';
-import { cast, constant, input } from '../../src/graph/node.ts';
+import { cast, constant, gemm, input } from '../../src/graph/node.ts';
 import { writeModel } from '../../src/graph/onnx-proto.ts';
 import { openSession, type Session } from '../../src/graph/session.ts';
 import { operators } from '../../src/graph/shapes.ts';
 import type { Tensor } from '../../src/graph/tensor.ts';
 import type { Node } from '../../src/graph/value.ts';
-import { distance, f32, type Numbers } from './evaluate.ts';
+import { distance, evaluate, f32, type Numbers } from './evaluate.ts';
 import { constants, gradientCases, refused } from './gradient-cases.ts';
 
 type Solved = {
@@ -93,6 +93,27 @@ describe.each(Object.keys(gradientCases))('gradient of %s', (name) => {
       expect(distance(slope, expected[at]!.values)).toBeLessThan(2e-4);
     }
   });
+});
+
+test.each([
+  { transA: false, rows: 40, how: 'computed lying' },
+  { transA: true, rows: 40, how: 'computed lying' },
+  { transA: false, rows: 8, how: 'as it is' },
+])('the gradient of a right operand of $rows rows and 2 columns, $how (transA $transA)', async ({ transA, rows }) => {
+  const tokens = 3;
+  const value = (row: number, column: number) => Math.sin(7 * row + column);
+  const [a, b] = [input('a', 'float32', transA ? [2, tokens] : [tokens, 2]), input('b', 'float32', [rows, 2])];
+  const y = gemm(a, b, { transA, transB: true, alpha: 0.5 });
+  const [slope] = backward({ outputs: new Map([[y, input('dy', 'float32', [tokens, rows])]]), targets: [b] });
+  const given = Array.from({ length: 2 * tokens }, (_, at) =>
+    transA ? value(at % tokens, Math.floor(at / tokens)) : value(at >> 1, at & 1),
+  );
+  const arriving = Array.from({ length: tokens * rows }, (_, at) => value(Math.floor(at / rows), at % rows));
+  const { found } = await evaluate({ found: slope! }, { a: f32(a.shape as number[], given), dy: f32([tokens, rows], arriving) });
+  const expected = Array.from({ length: rows * 2 }, (_, at) =>
+    [0, 1, 2].reduce((sum, token) => sum + 0.5 * value(token, at >> 1) * value(token, at & 1), 0),
+  );
+  expect(distance(found!.data as Float32Array, expected)).toBeLessThan(1e-6);
 });
 
 /**
