@@ -192,11 +192,18 @@ function causalAttention(
   const askedPositions = isLastOnly ? input('asked.positions', 'int64', [rows, 1]) : positions;
   const mask = input('mask', 'float32', isLastOnly ? [rows, 1, 1, tokens] : [maskRows(tokens), tokens]);
 
+  // Of long texts they would outgrow everything else that is kept.
+  const keepsShares = tokens <= 512;
+
   const perHead = (x: Value, [length, count]: readonly [number, number]): Value =>
     transpose(reshape(x, [rows, length, count, headDim]), [0, 2, 1, 3]);
 
   /** What `size` queries per head read from the first `end` keys: [rows, heads, size, headDim]. */
-  const readBlock = (query: Value, key: Value, value: Value, { size, end }: { readonly size: number; readonly end: number }): Value => {
+  const readBlock = (
+    query: Value,
+    [key, value]: readonly [Value, Value],
+    { size, end, keep }: { readonly size: number; readonly end: number; readonly keep: LayerParts['keep'] },
+  ): Value => {
     // Threads share whole products: of an odd number the last would leave one of two idle, so each is made of two.
     const halves = (rows * keyValueHeads) % 2 === 1 && (group * size) % 2 === 0 ? 2 : 1;
     const grouped = [rows, keyValueHeads, halves, (group * size) / halves];
@@ -204,7 +211,8 @@ function causalAttention(
       reshape(end === tokens ? x : slice(x, { axis: 2, from: 0, to: end }), [rows, keyValueHeads, 1, end, headDim]);
     const hidden = isLastOnly ? mask : corner(mask, { size, end });
     const scores = matMul(reshape(query, [...grouped, headDim]), seen(key), { transB: true, alpha: attentionScale });
-    const shares = softmax(add(reshape(scores, [rows, heads, size, end]), hidden));
+    const masked = softmax(add(reshape(scores, [rows, heads, size, end]), hidden));
+    const shares = keepsShares ? keep(`shares.${end}`, masked) : masked;
     return reshape(matMul(reshape(shares, [...grouped, end]), seen(value)), [rows, heads, size, headDim]);
   };
 
@@ -227,7 +235,7 @@ function causalAttention(
     let end = isLastOnly ? tokens - 1 : 0;
     const read = split(query, { axis: 2, sizes }).map((block, i) => {
       end += sizes[i]!;
-      return readBlock(block, key, value, { size: sizes[i]!, end });
+      return readBlock(block, [key, value], { size: sizes[i]!, end, keep });
     });
     const whole = read.length === 1 ? read[0]! : concat(read, 2);
     return keep('mixed', reshape(transpose(whole, [0, 2, 1, 3]), [rows * queries, heads * headDim]));
