@@ -115,17 +115,19 @@ export const operators = {
     },
   },
   /**
-   * x [.., K], b [N, K / block_size, block_size / 2] of two 4-bit numbers a byte, the low nibble first, and their scales: x times the
-   * transpose of (b - 8) * scale. As a constant of the model b is laid out for the product; otherwise it is spelt out at every use.
+   * x [.., K], b [N, blocks of K, bytes of a block] and their scales: x times the transpose of (b - 8) * scale for two numbers of 4 bits
+   * a byte, the low nibble first, or (b - 128) * scale for one of 8. As a constant of the model b is laid out for the product; otherwise
+   * it is spelt out at every use.
    */
   MatMulNBits: {
     domain: 'com.microsoft',
     attributes: { K: 'int', N: 'int', bits: 'int', block_size: 'int', accuracy_level: 'int' },
     infer: ([x, b, scales], attributes) => {
-      const [K, N, block] = [attributes['K'], attributes['N'], attributes['block_size']] as [number, number, number];
+      const [K, N, block, bits] = ['K', 'N', 'block_size', 'bits'].map((key) => attributes[key]) as [number, number, number, number];
+      const blocks = Math.ceil(K / block);
       if (x!.shape.at(-1) !== K) throw new Error(`inner sizes differ: ${showShape(x!.shape)} and ${K}`);
       checkType(b!, 'uint8');
-      if (!sameShape(b!.shape, [N, K / block, block / 2]) || !sameShape(scales!.shape, [(N * K) / block])) {
+      if (!sameShape(b!.shape, [N, blocks, (block * bits) / 8]) || !sameShape(scales!.shape, [N * blocks])) {
         throw new Error(`${showShape(b!.shape)} and ${showShape(scales!.shape)} are not [${N}, ${K}] in blocks of ${block}`);
       }
       return [{ type: x!.type, shape: [...x!.shape.slice(0, -1), N] }];

@@ -22,6 +22,7 @@ import {
 } from '../graph/node.ts';
 import type { Value } from '../graph/value.ts';
 import type { ModelConfig } from './config.ts';
+import { mixWords } from './fast-vocabulary.ts';
 import { type WeightForm, weight } from './weight.ts';
 
 const rows = 'rows';
@@ -49,6 +50,8 @@ export type CausalOptions = {
   /** The vocabulary from its first row to its last. */
   readonly parts: readonly { readonly form: WeightForm; readonly size: number }[];
   readonly labelSmoothing?: number;
+  /** The vocabulary is mixed by 8-bit products. */
+  readonly isFast?: boolean;
 };
 
 /**
@@ -58,22 +61,23 @@ export type CausalOptions = {
  *
  *   loss = log sum exp(z) - <h, t>     d loss / dh = softmax(z) W - t
  *
- * @param options.labelSmoothing share of the target given evenly to the whole vocabulary; then `mean` [1, hidden], its mean row, is asked for
+ * @param options.labelSmoothing share of the target given evenly to the whole vocabulary; then `mean` [1, hidden], its mean row, is asked for, as in fast mode
  */
-export function causalHead(config: ModelConfig, { parts, labelSmoothing = 0 }: CausalOptions): CausalGraph {
+export function causalHead(config: ModelConfig, { parts, labelSmoothing = 0, isFast = false }: CausalOptions): CausalGraph {
   const { hidden, normed } = finalNorm(config);
   const whole = parts
     .map(({ form, size }, i): Mixture => {
       const part = weight(`lm_head.${i}`, form, [size, config.hiddenSize]);
       const { shares, sum } = softmaxed(part.times(normed));
-      return { sum, mixed: gemm(shares, part.dense) };
+      return { sum, mixed: isFast ? mixWords(`lm_head.${i}`, shares, config.hiddenSize) : gemm(shares, part.dense) };
     })
     .reduce(together);
   const chosen = input('chosen', 'float32', [rows, config.hiddenSize]);
-  const mean = () => mul(input('mean', 'float32', [1, config.hiddenSize]), scalar(labelSmoothing));
-  const target = labelSmoothing === 0 ? chosen : add(mul(chosen, scalar(1 - labelSmoothing)), mean());
+  const mean = input('mean', 'float32', [1, config.hiddenSize]);
+  const target = labelSmoothing === 0 ? chosen : add(mul(chosen, scalar(1 - labelSmoothing)), mul(mean, scalar(labelSmoothing)));
+  const mixed = isFast ? add(whole.mixed, mean) : whole.mixed;
   const losses = sub(whole.sum, reduceSum(mul(normed, target), [1]));
-  const arriving = mul(sub(whole.mixed, target), input('weights', 'float32', [rows, 1]));
+  const arriving = mul(sub(mixed, target), input('weights', 'float32', [rows, 1]));
   const [gradient] = backward({ outputs: new Map([[normed, arriving]]), targets: [hidden] });
   return { hidden, losses, gradient: gradient! };
 }

@@ -8,7 +8,8 @@ import { openSession, type Session } from '../graph/session.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { Value } from '../graph/value.ts';
 import type { Batch, CausalBatch, ClassBatch } from './batch.ts';
-import { expandRows, toFloat32 } from './expand.ts';
+import { dense, expandRows, toFloat32 } from './expand.ts';
+import { isMixed, mixTensors } from './fast-vocabulary.ts';
 import { causalHead, classHead } from './head.ts';
 import { type LanguageModel, takeRows } from './language-model.ts';
 import { runnable } from './resident.ts';
@@ -21,6 +22,8 @@ export type LossOptions = {
   readonly labelSmoothing?: number;
   /** Weight of each class, in order. */
   readonly classWeights?: readonly number[];
+  /** Gradients by 8-bit products with the vocabulary. */
+  readonly isFast?: boolean;
 };
 
 export type HeadResult = {
@@ -61,15 +64,18 @@ export function lossHead(model: LanguageModel, options: LossOptions = {}): Head 
   };
 }
 
-function causalLoss({ config, resident, sessionOptions }: LanguageModel, { labelSmoothing = 0 }: LossOptions): Head {
+function causalLoss({ config, resident, sessionOptions }: LanguageModel, { labelSmoothing = 0, ...options }: LossOptions): Head {
+  const isFast = options.isFast === true && isMixed(config);
   const counted = ({ targets }: CausalBatch): Int32Array => Int32Array.from(targets.keys()).filter((at) => targets[at]! >= 0);
   // Made when a causal batch first comes: a classifier never needs the vocabulary as a matrix.
   let made: ReturnType<typeof vocabularyInputs> | undefined;
-  const vocabulary = () => (made ??= vocabularyInputs(runnable(resident.head), labelSmoothing));
+  const vocabulary = () => (made ??= vocabularyInputs(runnable(resident.head), { labelSmoothing, isFast }));
   const sessions = twoSessions((isTraining) => {
     const parts = vocabulary().parts.map((part) => ({ form: formOf(part), size: part.shape[0]! }));
-    const { losses, gradient } = causalHead(config, { parts, labelSmoothing });
-    return writeModel({ outputs: isTraining ? { 'd.hidden': gradient, losses } : { losses } });
+    const { losses, gradient } = causalHead(config, { parts, labelSmoothing, isFast });
+    return isTraining
+      ? writeModel({ outputs: { 'd.hidden': gradient, losses }, stored: vocabulary().mix() })
+      : writeModel({ outputs: { losses } });
   }, sessionOptions);
   return {
     weightOf: (batch) => counted(batch as CausalBatch).length,
@@ -102,11 +108,15 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
 }
 
 /** What every run of the causal head is given: the vocabulary in parts, and its mean row where that is asked for. */
-function vocabularyInputs(head: StoredTensor, labelSmoothing: number) {
+function vocabularyInputs(head: StoredTensor, { labelSmoothing, isFast }: { readonly labelSmoothing: number; readonly isFast: boolean }) {
   const parts = rowParts(head, partSize);
-  const tensors: Record<string, Tensor> = labelSmoothing > 0 ? { mean: meanRow(toFloat32(head), head.shape[1]!) } : {};
+  const mean = labelSmoothing > 0 || isFast ? meanRow(toFloat32(head), head.shape[1]!) : undefined;
+  const tensors: Record<string, Tensor> = mean ? { mean } : {};
   for (const [i, part] of parts.entries()) Object.assign(tensors, weightTensors(`lm_head.${i}`, part));
-  return { head, parts, tensors };
+  /** What the fast mode's graph stores. */
+  const mix = (): Readonly<Record<string, Tensor>> =>
+    isFast && mean ? Object.assign({}, ...parts.map((part, i) => mixTensors(`lm_head.${i}`, dense(part), mean.data))) : {};
+  return { head, parts, tensors, mix };
 }
 
 function classLoss(model: LanguageModel, { labelSmoothing = 0, classWeights }: LossOptions): Head {

@@ -27,7 +27,7 @@ export function fineTune(
   model: LanguageModel,
   { seed, keptLayers = model.config.layers.length, precision = 'exact', ...loss }: FineTuneOptions,
 ): Trainable & { readonly close: () => Promise<void> } {
-  const head = lossHead(model, loss);
+  const head = lossHead(model, { ...loss, isFast: precision === 'fast' });
   const int8 = precision === 'fast' ? int8Layers(model.resident) : undefined;
   const parameters = adapterParameters(model);
   const memory = passMemory();

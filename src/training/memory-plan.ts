@@ -7,6 +7,7 @@ import { bytesOf, peakBytes } from '../graph/memory.ts';
 import { input } from '../graph/node.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { decoderLayer, type LayerShape, linearNames, linearSizes } from '../models/decoder-layer.ts';
+import { mixBytes } from '../models/fast-vocabulary.ts';
 import { scoresAtOnce } from '../models/loss.ts';
 import { bytesPerWeight } from '../models/storage.ts';
 
@@ -78,7 +79,7 @@ export function planMemory({
     return {
       program: programBytes,
       weights: layers.reduce((sum, shape) => sum + weightBytes(config, shape, precision), 0),
-      vocabulary: vocabularyBytes,
+      vocabulary: vocabularyBytes + (precision === 'fast' && task === 'causal' ? mixBytes(config) : 0),
       // Values, gradients and two moments.
       'adapter and optimizer': 16 * trainedCount,
       activations: (layers.length + 2) * hidden + kept.reduce((sum, bytes) => sum + bytes, 0),

@@ -5,9 +5,10 @@ import { writeModel } from '../../src/graph/onnx-proto.ts';
 import { openSession } from '../../src/graph/session.ts';
 import { tensor } from '../../src/graph/tensor.ts';
 import { dense, expandRows } from '../../src/models/expand.ts';
+import { mixTensors } from '../../src/models/fast-vocabulary.ts';
 import { causalHead } from '../../src/models/head.ts';
 import { readConfig } from '../../src/models/read-config.ts';
-import { rowParts } from '../../src/models/row-parts.ts';
+import { meanRow, rowParts } from '../../src/models/row-parts.ts';
 import type { StoredTensor } from '../../src/models/stored-tensor.ts';
 import { formOf, weightTensors } from '../../src/models/weight.ts';
 
@@ -32,12 +33,16 @@ const shared = {
   weights: tensor('float32', [places, 1], numbers(places, 1)),
 };
 
-async function run(size: number) {
+const mean = meanRow(vocabulary.data, width);
+
+async function run(size: number, { isFast = false } = {}) {
   const parts = rowParts(vocabulary, size);
-  const { losses, gradient } = causalHead(config, { parts: parts.map((part) => ({ form: formOf(part), size: part.shape[0]! })) });
-  const session = await openSession(writeModel({ outputs: { gradient, losses } }));
+  const { losses, gradient } = causalHead(config, { parts: parts.map((part) => ({ form: formOf(part), size: part.shape[0]! })), isFast });
+  const mix = isFast ? parts.map((part, i) => mixTensors(`lm_head.${i}`, dense(part), mean.data)) : [];
+  const session = await openSession(writeModel({ outputs: { gradient, losses }, stored: Object.assign({}, ...mix) }));
   const found = await session.run({
     ...shared,
+    mean,
     ...Object.assign({}, ...parts.map((part, i) => weightTensors(`lm_head.${i}`, part))),
   });
   await session.close();
@@ -54,6 +59,15 @@ describe('the vocabulary in parts', () => {
     const found = await run(size);
     expect(apart(found.losses, whole.losses)).toBeLessThan(1e-6);
     expect(apart(found.gradient, whole.gradient)).toBeLessThan(1e-5);
+  });
+});
+
+describe('the fast mode’s vocabulary', () => {
+  test.each([200, 64])('gives the losses as they are and nearly their gradients: parts of %i', async (size) => {
+    const exact = await run(size);
+    const fast = await run(size, { isFast: true });
+    expect(fast.losses).toEqual(exact.losses);
+    expect(apart(fast.gradient, exact.gradient)).toBeLessThan(0.02);
   });
 });
 
