@@ -7,46 +7,73 @@
 // +-1 / sqrt(block), and H H = 1, so that it changes nothing but the rounding. A gradient far above its token's others would make the step
 // too coarse for those; turned by H it is spread evenly over its block. r, the root of each row's largest weight, does the same for rows
 // that meet gradients far larger than others'. Worked case, a block of 2: (8, 0.1) H = (5.73, 5.59), no longer 80 to 1.
+// Where q, k and v see the same input they go as one layer, their outputs side by side.
 // Source of the idea: Ashkboos et al., "QuaRot", 2024. Measured beside bfloat16: docs/experiments.md.
 
 import { gradients, type Rule } from '../graph/gradients.ts';
-import { abs, add, apply, constant, gemm, input, mul, quantizeRows, reduceMax, reshape, scalar } from '../graph/node.ts';
+import { abs, apply, concat, constant, gemm, input, mul, quantizeRows, reduceMax, reshape, scalar } from '../graph/node.ts';
+import { inOrder, writeModel } from '../graph/onnx-proto.ts';
+import { openSession, type SessionOptions } from '../graph/session.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { fixed, type Node, type Value } from '../graph/value.ts';
-import { linearNames } from './decoder-layer.ts';
+import { type LinearName, linearNames } from './decoder-layer.ts';
 
-/** The gradient table with 8-bit products for the frozen linear layers of a decoder layer, known by their labels. */
-export const fastGradients: typeof gradients = {
-  ...gradients,
-  Gemm: frozen(gradients.Gemm),
-  MatMulBnb4: frozen(gradients.MatMulBnb4),
-};
-
-function frozen(exact: Rule): Rule {
-  return (node, g) => {
-    if (!(linearNames as readonly string[]).includes(node.label)) return exact(node, g);
-    const [, weight, c] = exact(node, g);
-    return [product(node, g), weight, c];
-  };
+/** The gradient table with 8-bit products for the frozen linear layers behind `output`, known by their labels. */
+export function fastGradients(output: Value): typeof gradients {
+  const together = layersTogether(output);
+  const arrived = new Map<Node, Value>();
+  /** The last of those that go as one gives the gradient for all. */
+  const frozen =
+    (exact: Rule): Rule =>
+    (node, g) => {
+      const layers = together.get(node);
+      const [all, weight, c] = exact(node, g);
+      if (!layers) return [all, weight, c];
+      arrived.set(node, g);
+      return [layers.every((layer) => arrived.has(layer)) ? product(layers, arrived) : undefined, weight, c];
+    };
+  return { ...gradients, Gemm: frozen(gradients.Gemm), MatMulBnb4: frozen(gradients.MatMulBnb4) };
 }
+
+/** The frozen layers behind a value, each with those that go as one with it, in their own order. */
+function layersTogether(output: Value): ReadonlyMap<Node, readonly Node[]> {
+  const nodes = inOrder([output]).flatMap(({ from }) => (from.kind === 'node' && isLinear(from.node.label) ? [from.node] : []));
+  const ordered = nodes.sort((a, b) => linearNames.indexOf(a.label as LinearName) - linearNames.indexOf(b.label as LinearName));
+  const isOne = (a: Node, b: Node) => a === b || (isAttentive(a.label) && isAttentive(b.label) && a.inputs[0] === b.inputs[0]);
+  return new Map(ordered.map((node) => [node, ordered.filter((other) => isOne(node, other))]));
+}
+
+const isLinear = (label: string): boolean => (linearNames as readonly string[]).includes(label);
+
+/** q, k and v. */
+const isAttentive = (name: string): boolean => /[qkv]_proj$/.test(name);
+
+/** For gate and up turning is enough, and their rows are many. */
+const isScaled = (name: string): boolean => !/(gate|up)_proj$/.test(name);
+
+const joined = (names: readonly string[]): string => `${names.join('+')}.int8`;
 
 /** Outputs that are turned together: larger blocks round a little better and take longer. */
 const blockOf = (out: number): number => Math.min(32, out & -out);
 
-function product({ label, inputs: [x] }: Node, gradient: Value): Value {
+function product(layers: readonly Node[], arrived: ReadonlyMap<Node, Value>): Value {
+  const labels = layers.map(({ label }) => label);
+  const parts = layers.map((layer) => arrived.get(layer)!);
+  const gradient = parts.length === 1 ? parts[0]! : concat(parts, 1);
   const [tokens, out] = fixed(gradient.shape) as [number, number];
-  const inner = x!.shape.at(-1)!;
-  const packed = input(`${label}.int8`, 'int8', [out, inner]);
-  const columns = input(`${label}.int8.columns`, 'float32', [inner]);
+  const inner = layers[0]!.inputs[0]!.shape.at(-1)!;
+  const name = joined(labels);
+  const packed = input(name, 'int8', [out, inner]);
+  const columns = input(`${name}.columns`, 'float32', [inner]);
   const zero = constant(tensor('uint8', [], Uint8Array.of(128)));
 
-  const scaled = mul(gradient, input(`${label}.int8.rows`, 'float32', [out]));
+  const scaled = isScaled(labels[0]!) ? mul(gradient, input(`${name}.rows`, 'float32', [out])) : gradient;
   const block = blockOf(out);
-  const turned = reshape(gemm(reshape(scaled, [(tokens * out) / block, block]), constant(hadamard(block))), [tokens, out]);
-  // A row of zeros must not be divided by zero.
-  const step = add(mul(reduceMax(abs(turned), [1]), scalar(1 / 127)), scalar(1e-37));
-  const q = quantizeRows(turned, reshape(step, [tokens]));
-  return mul(apply('MatMulIntegerToFloat', [q, packed, scalar(1), columns, zero], { label: `${label}.int8` })[0]!, step);
+  const even = reshape(gemm(reshape(scaled, [(tokens * out) / block, block]), constant(hadamard(block))), [tokens, out]);
+  // Of a row of zeros the whole numbers mean nothing, but their step is 0.
+  const step = mul(reduceMax(abs(even), [1]), scalar(1 / 127));
+  const q = quantizeRows(even, reshape(step, [tokens]));
+  return mul(apply('MatMulIntegerToFloat', [q, packed, scalar(1), columns, zero], { label: name })[0]!, step);
 }
 
 /** Entry (i, j) is -1 for each bit that i and j share, times 1 / size: its inverse is that of `turnRows`. */
@@ -70,41 +97,95 @@ function turnRows(data: Float32Array, { rows, width }: { readonly rows: number; 
   }
 }
 
+/** A frozen matrix [out, in] spelt out. */
+export type Frozen = { readonly shape: readonly number[]; readonly data: Float32Array };
+
 /**
- * The 8-bit copy of a matrix [out, in] that the fast backward pass takes: its rows scaled and turned, with a scale for every column.
- *
- * @param options.largest 127, or 63 on processors whose 8-bit products saturate
+ * The largest whole number that weights may become here: 127, or 63 on processors that add two 8-bit products up in 16 bits, where
+ * larger ones overflow in silence. Asked of the runtime itself, by a product of the largest numbers.
  */
-export function int8Tensors(
-  name: string,
-  { shape, data }: { readonly shape: readonly number[]; readonly data: Float32Array },
-  { largest }: { readonly largest: number },
-): Readonly<Record<string, Tensor>> {
-  const [out, inner] = shape as readonly [number, number];
-  const turned = data.slice();
-  const rows = new Float32Array(out);
-  for (let row = 0; row < out; row++) {
-    const values = turned.subarray(row * inner, (row + 1) * inner);
-    let most = 0;
-    for (const value of values) most = Math.max(most, Math.abs(value));
-    rows[row] = Math.sqrt(most) || 1;
-    for (let i = 0; i < inner; i++) values[i]! /= rows[row]!;
-  }
-  turnRows(turned, { rows: out, width: inner });
-  const columns = new Float32Array(inner);
-  for (let at = 0; at < turned.length; at++) columns[at % inner] = Math.max(columns[at % inner]!, Math.abs(turned[at]!));
-  const factors = columns.map((size) => (size > 0 ? largest / size : 0));
-  const q = new Int8Array(out * inner);
-  for (let row = 0, at = 0; row < out; row++) {
-    for (let column = 0; column < inner; column++, at++) q[at] = Math.round(turned[at]! * factors[column]!);
-  }
+export async function largestWeight(options: SessionOptions): Promise<number> {
+  const [a, b] = [tensor('uint8', [1, 4], new Uint8Array(4).fill(255)), tensor('int8', [4, 1], new Int8Array(4).fill(127))];
+  const [left, right] = [input('a', 'uint8', [1, 4]), input('b', 'int8', [4, 1])];
+  const one = constant(tensor('float32', [1], Float32Array.of(1)));
+  const [sum] = apply('MatMulIntegerToFloat', [left, right, scalar(1), one, constant(tensor('uint8', [], Uint8Array.of(0)))]);
+  const session = await openSession(writeModel({ outputs: { sum: sum! } }), options);
+  const found = (await session.run({ a, b }))['sum']!.data[0];
+  await session.close();
+  return found === 4 * 255 * 127 ? 127 : 63;
+}
+
+/** The 8-bit copies that the fast backward pass takes of one decoder layer; `largest` is what `largestWeight` said. */
+export function int8Tensors(frozen: Readonly<Record<LinearName, Frozen>>, largest: number): Readonly<Record<string, Tensor>> {
+  const of = (...names: readonly LinearName[]) =>
+    int8Joint(
+      names.map((name) => ({ name, ...frozen[name] })),
+      largest,
+    );
   return {
-    [`${name}.int8`]: tensor('int8', [out, inner], q),
-    [`${name}.int8.rows`]: tensor('float32', [out], rows),
-    [`${name}.int8.columns`]: tensor(
-      'float32',
-      [inner],
-      columns.map((size) => size / largest),
-    ),
+    ...of('self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'),
+    ...of('self_attn.o_proj'),
+    ...of('mlp.gate_proj'),
+    ...of('mlp.up_proj'),
+    ...of('mlp.down_proj'),
   };
+}
+
+/**
+ * The 8-bit copy of matrices [out, in] under each other: rows scaled and turned as the layers need it, and a scale for every column. Of
+ * several the first alone and the others are named as well: where only the last token asks, q sees another input than k and v.
+ */
+export function int8Joint(matrices: readonly (Frozen & { readonly name: string })[], largest: number): Readonly<Record<string, Tensor>> {
+  const inner = matrices[0]!.shape[1]!;
+  const rows = matrices.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const values = new Float32Array(rows * inner);
+  let end = 0;
+  for (const { data } of matrices) {
+    values.set(data, end);
+    end += data.length;
+  }
+  const roots = isScaled(matrices[0]!.name) ? divideRows(values, inner) : new Float32Array(rows).fill(1);
+  turnRows(values, { rows, width: inner });
+  const { q, columns } = wholeNumbers(values, { width: inner, largest });
+  const stretch = (parts: typeof matrices, { from, to }: { readonly from: number; readonly to: number }) => {
+    const name = joined(parts.map((part) => part.name));
+    return {
+      [name]: tensor('int8', [to - from, inner], q.subarray(from * inner, to * inner)),
+      [`${name}.rows`]: tensor('float32', [to - from], roots.subarray(from, to)),
+      [`${name}.columns`]: tensor('float32', [inner], columns),
+    };
+  };
+  const first = matrices[0]!.shape[0]!;
+  return {
+    ...(matrices.length > 1 && stretch(matrices.slice(0, 1), { from: 0, to: first })),
+    ...(matrices.length > 1 && stretch(matrices.slice(1), { from: first, to: rows })),
+    ...stretch(matrices, { from: 0, to: rows }),
+  };
+}
+
+/** Each row by the root of its largest weight, which is given back. */
+function divideRows(values: Float32Array, width: number): Float32Array {
+  return Float32Array.from({ length: values.length / width }, (_, row) => {
+    const own = values.subarray(row * width, (row + 1) * width);
+    let most = 0;
+    for (let i = 0; i < width; i++) most = Math.max(most, Math.abs(own[i]!));
+    const root = Math.sqrt(most) || 1;
+    for (let i = 0; i < width; i++) own[i]! /= root;
+    return root;
+  });
+}
+
+/** -largest..largest in steps of a scale a column. */
+function wholeNumbers(values: Float32Array, { width, largest }: { readonly width: number; readonly largest: number }) {
+  const most = new Float32Array(width);
+  for (let row = 0; row < values.length; row += width) {
+    for (let i = 0; i < width; i++) most[i] = Math.max(most[i]!, Math.abs(values[row + i]!));
+  }
+  const factors = most.map((size) => (size > 0 ? largest / size : 0));
+  const q = new Int8Array(values.length);
+  for (let row = 0; row < values.length; row += width) {
+    // Half up, from a number that cannot be negative.
+    for (let i = 0; i < width; i++) q[row + i] = Math.floor(values[row + i]! * factors[i]! + 128.5) - 128;
+  }
+  return { q, columns: most.map((size) => size / largest) };
 }

@@ -71,7 +71,7 @@ function backwardModel(config: ModelConfig, shape: LayerShape, { hasKept, isLowe
   const inputs: readonly (readonly [string, Value])[] = [['hidden', hidden], ...(asked === hidden ? [] : [['asked', asked] as const])];
   const targets = new Map<string, Value>([...(isLowest ? [] : inputs), ...trained]);
   const arriving = input('d.output', 'float32', output.shape);
-  const rules = isFast ? fastGradients : gradients;
+  const rules = isFast ? fastGradients(output) : gradients;
   const found = backward({ outputs: new Map([[output, arriving]]), targets: [...targets.values()], rules });
   const outputs = Object.fromEntries([...targets.keys()].map((name, i) => [`d.${name}`, found[i]!]));
   const given = new Map<Value, string>(hasKept ? [...kept].map(([name, value]) => [value, name]) : []);

@@ -1,16 +1,14 @@
 // Makes a language model with an adapter trainable: the adapter's arrays (and the classification head) become parameters, a batch
 // becomes a forward pass, a loss and a backward pass.
 
-import type { Tensor } from '../graph/tensor.ts';
 import type { AdapterModule } from '../models/adapter.ts';
-import { linearNames } from '../models/decoder-layer.ts';
+import { type LinearName, linearNames } from '../models/decoder-layer.ts';
 import { toFloat32 } from '../models/expand.ts';
-import { int8Tensors } from '../models/fast-backward.ts';
+import { type Frozen, int8Tensors, largestWeight } from '../models/fast-backward.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type LossOptions, lossHead } from '../models/loss.ts';
-import type { Resident } from '../models/resident.ts';
 import { passMemory } from '../models/pass-memory.ts';
-import { backwardPass, forwardPass } from '../models/training-pass.ts';
+import { backwardPass, forwardPass, type PassOptions } from '../models/training-pass.ts';
 import type { Parameter, Trainable } from './trainable.ts';
 
 export type FineTuneOptions = LossOptions & {
@@ -28,7 +26,7 @@ export function fineTune(
   { seed, keptLayers = model.config.layers.length, precision = 'exact', ...loss }: FineTuneOptions,
 ): Trainable & { readonly close: () => Promise<void> } {
   const head = lossHead(model, { ...loss, isFast: precision === 'fast' });
-  const int8 = precision === 'fast' ? int8Layers(model.resident) : undefined;
+  let int8: Promise<PassOptions['int8']> | undefined;
   const parameters = adapterParameters(model);
   const memory = passMemory();
   const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
@@ -40,7 +38,12 @@ export function fineTune(
     parameters,
     weightOf: head.weightOf,
     accumulate: async (batch, { denominator, step }) => {
-      const options = { dropoutKeys: [seed, step], keptLayers, memory, ...(int8 && { int8 }) };
+      const options: PassOptions = {
+        dropoutKeys: [seed, step],
+        keptLayers,
+        memory,
+        int8: precision === 'fast' ? await (int8 ??= int8Layers(model)) : undefined,
+      };
       const trace = await forwardPass(model, batch, options);
       const { lossSum, gradient, scoreGradient } = await head.run(batch, trace.hidden, denominator);
       if (scoreGradient) receive('score.weight', scoreGradient);
@@ -55,13 +58,13 @@ export function fineTune(
   };
 }
 
-const int8Layers = ({ layers }: Resident) =>
-  layers.map(({ linears }) =>
-    Object.assign(
-      {},
-      ...linearNames.map((name) => int8Tensors(name, { shape: linears[name].shape, data: toFloat32(linears[name]) }, { largest: 127 })),
-    ),
-  ) as readonly Readonly<Record<string, Tensor>>[];
+async function int8Layers({ resident: { layers }, sessionOptions }: LanguageModel) {
+  const largest = await largestWeight(sessionOptions);
+  return layers.map(({ linears }) => {
+    const spelt = linearNames.map((name) => [name, { shape: linears[name].shape, data: toFloat32(linears[name]) }]);
+    return int8Tensors(Object.fromEntries(spelt) as Record<LinearName, Frozen>, largest);
+  });
+}
 
 /** What PEFT calls the arrays that `backwardPass` knows as `model.layers.0.self_attn.q_proj.lora_A` and `score.weight`. */
 const peftName = (name: string): string => `base_model.model.${name}${/\.lora_[AB]$/.test(name) ? '.weight' : ''}`;
