@@ -63,13 +63,7 @@ export async function openSession(
   { provider = 'cpu', threads = 0 }: SessionOptions = {},
 ): Promise<Session> {
   const session = await create(bytes, { provider, threads });
-  const { Tensor } = await runtime();
-  type Native = InstanceType<typeof Tensor>;
-  // A float16 Tensor would wrap its words in a Float16Array where the language has one, which the runtime cannot read.
-  const native = ({ type, shape, data }: Tensor): Native =>
-    type === 'float16'
-      ? Object.assign(new Tensor('uint16', data, shape), { type })
-      : new Tensor(type as 'float32', data as Float32Array, shape);
+  const native = nativeTensors(await runtime());
   /** Every output by name: where it goes, or nothing for new memory. */
   const fetches = (into: Readonly<Record<string, Tensor>>): Record<string, Native | null> =>
     Object.fromEntries([...outputs.keys()].map((name) => [name, into[name] ? native(into[name]) : null]));
@@ -104,6 +98,26 @@ export async function openSession(
     close: () => session.release(),
   };
 }
+
+type Native = InstanceType<Runtime['Tensor']>;
+
+/** The runtime's own tensors over the same memory: weights are given thousands of times. */
+const natives = new WeakMap<Tensor, Native>();
+
+const nativeTensors =
+  ({ Tensor: Made }: Runtime) =>
+  (of: Tensor): Native => {
+    const found = natives.get(of);
+    if (found) return found;
+    const { type, shape, data } = of;
+    // A float16 Tensor would wrap its words in a Float16Array where the language has one, which the runtime cannot read.
+    const made =
+      type === 'float16'
+        ? Object.assign(new Made('uint16', data, shape), { type })
+        : new Made(type as 'float32', data as Float32Array, shape);
+    natives.set(of, made);
+    return made;
+  };
 
 async function create(bytes: Uint8Array, { provider, threads }: Required<SessionOptions>) {
   const { InferenceSession } = await runtime();

@@ -126,8 +126,18 @@ function lastInputs(
   };
 }
 
-/** The adapter's matrices of layer `i`, by the names its graph gives them. */
-export function adapterTensors({ modules }: Adapter, i: number): Record<string, Tensor> {
+const madeAdapters = new WeakMap<Adapter, Map<number, Readonly<Record<string, Tensor>>>>();
+
+/** The adapter's matrices of layer `i`, by the names its graph gives them: views of its arrays, made once. */
+export function adapterTensors(adapter: Adapter, i: number): Readonly<Record<string, Tensor>> {
+  const made = madeAdapters.get(adapter) ?? new Map<number, Readonly<Record<string, Tensor>>>();
+  madeAdapters.set(adapter, made);
+  const found = made.get(i) ?? tensorsOfAdapter(adapter, i);
+  made.set(i, found);
+  return found;
+}
+
+function tensorsOfAdapter({ modules }: Adapter, i: number): Readonly<Record<string, Tensor>> {
   const tensors: Record<string, Tensor> = {};
   for (const name of linearNames) {
     const found = modules.get(`model.layers.${i}.${name}`);
