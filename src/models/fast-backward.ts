@@ -48,8 +48,8 @@ const isLinear = (label: string): boolean => (linearNames as readonly string[]).
 /** q, k and v. */
 const isAttentive = (name: string): boolean => /[qkv]_proj$/.test(name);
 
-/** For gate and up turning is enough, and their rows are many. */
-const isScaled = (name: string): boolean => !/(gate|up)_proj$/.test(name);
+/** For the others turning is enough. */
+const isScaled = (name: string): boolean => name === 'mlp.down_proj';
 
 const joined = (names: readonly string[]): string => `${names.join('+')}.int8`;
 

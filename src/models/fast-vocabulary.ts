@@ -32,6 +32,30 @@ export function mixWords(name: string, shares: Value, width: number): Value {
   return apply('MatMulNBits', [shares, packed, scales], { attributes, label: name })[0]!;
 }
 
+/** Rows of the words as `mixWords` sees them, their mean with them: what is taken from a mixture must be rounded as it is. */
+export function mixedRows(
+  copies: readonly Readonly<Record<string, Tensor>>[],
+  rows: Int32Array,
+  { size, mean }: { readonly size: number; readonly mean: Float32Array },
+): Float32Array {
+  const width = mean.length;
+  const found = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries()) {
+    const part = Math.floor(row / size);
+    const name = `lm_head.${part}.int8`;
+    const packed = copies[part]![name]!.data as Uint8Array;
+    const scales = copies[part]![`${name}.scales`]!.data as Float32Array;
+    const blocks = scales.length / width;
+    const word = row - part * size;
+    const block = Math.floor(word / blockSize);
+    for (let column = 0; column < width; column++) {
+      const at = column * blocks + block;
+      found[i * width + column] = mean[column]! + (packed[at * blockSize + (word % blockSize)]! - 128) * scales[at]!;
+    }
+  }
+  return found;
+}
+
 /** Words [words, width] less their mean as `mixWords` takes them: transposed, whole numbers around 128 with a scale a block. */
 export function mixTensors(
   name: string,

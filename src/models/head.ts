@@ -77,7 +77,8 @@ export function causalHead(config: ModelConfig, { parts, labelSmoothing = 0, isF
   const target = labelSmoothing === 0 ? chosen : add(mul(chosen, scalar(1 - labelSmoothing)), mul(mean, scalar(labelSmoothing)));
   const mixed = isFast ? add(whole.mixed, mean) : whole.mixed;
   const losses = sub(whole.sum, reduceSum(mul(normed, target), [1]));
-  const arriving = mul(sub(mixed, target), input('weights', 'float32', [rows, 1]));
+  const away = isFast ? input('rounded', 'float32', [rows, config.hiddenSize]) : target;
+  const arriving = mul(sub(mixed, away), input('weights', 'float32', [rows, 1]));
   const [gradient] = backward({ outputs: new Map([[normed, arriving]]), targets: [hidden] });
   return { hidden, losses, gradient: gradient! };
 }

@@ -9,7 +9,7 @@ import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { Value } from '../graph/value.ts';
 import type { Batch, CausalBatch, ClassBatch } from './batch.ts';
 import { dense, expandRows, toFloat32 } from './expand.ts';
-import { isMixed, mixTensors } from './fast-vocabulary.ts';
+import { isMixed, mixedRows, mixTensors } from './fast-vocabulary.ts';
 import { causalHead, classHead } from './head.ts';
 import { type LanguageModel, takeRows } from './language-model.ts';
 import { runnable } from './resident.ts';
@@ -74,7 +74,7 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
     const parts = vocabulary().parts.map((part) => ({ form: formOf(part), size: part.shape[0]! }));
     const { losses, gradient } = causalHead(config, { parts, labelSmoothing, isFast });
     return isTraining
-      ? writeModel({ outputs: { 'd.hidden': gradient, losses }, stored: vocabulary().mix() })
+      ? writeModel({ outputs: { 'd.hidden': gradient, losses }, stored: Object.assign({}, ...(vocabulary().mix ?? [])) })
       : writeModel({ outputs: { losses } });
   }, sessionOptions);
   return {
@@ -86,7 +86,7 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
       const width = config.hiddenSize;
       const gradient = denominator === undefined ? undefined : new Float32Array(data.length);
       const session = await sessions.open(denominator !== undefined);
-      const { head, parts, tensors } = vocabulary();
+      const { head, parts, tensors, mix } = vocabulary();
       const turn = Math.max(1, Math.floor(scoresAtOnce / parts[0]!.shape[0]!));
       let lossSum = 0;
       for (let from = 0; from < places.length; from += turn) {
@@ -97,6 +97,13 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
           chosen: tensor('float32', [rows.length, width], expandRows(head, labels)),
           norm: resident.norm,
           weights: tensor('float32', [rows.length, 1], new Float32Array(rows.length).fill(1 / (denominator ?? 1))),
+          ...(mix && {
+            rounded: tensor(
+              'float32',
+              [rows.length, width],
+              mixedRows(mix, labels, { size: parts[0]!.shape[0]!, mean: tensors['mean']!.data as Float32Array }),
+            ),
+          }),
           ...tensors,
         });
         for (const loss of losses!.data as Float32Array) lossSum += loss;
@@ -114,8 +121,7 @@ function vocabularyInputs(head: StoredTensor, { labelSmoothing, isFast }: { read
   const tensors: Record<string, Tensor> = mean ? { mean } : {};
   for (const [i, part] of parts.entries()) Object.assign(tensors, weightTensors(`lm_head.${i}`, part));
   /** What the fast mode's graph stores. */
-  const mix = (): Readonly<Record<string, Tensor>> =>
-    isFast && mean ? Object.assign({}, ...parts.map((part, i) => mixTensors(`lm_head.${i}`, dense(part), mean.data))) : {};
+  const mix = isFast && mean ? parts.map((part, i) => mixTensors(`lm_head.${i}`, dense(part), mean.data)) : undefined;
   return { head, parts, tensors, mix };
 }
 

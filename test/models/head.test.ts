@@ -5,7 +5,7 @@ import { writeModel } from '../../src/graph/onnx-proto.ts';
 import { openSession } from '../../src/graph/session.ts';
 import { tensor } from '../../src/graph/tensor.ts';
 import { dense, expandRows } from '../../src/models/expand.ts';
-import { mixTensors } from '../../src/models/fast-vocabulary.ts';
+import { mixedRows, mixTensors } from '../../src/models/fast-vocabulary.ts';
 import { causalHead } from '../../src/models/head.ts';
 import { readConfig } from '../../src/models/read-config.ts';
 import { meanRow, rowParts } from '../../src/models/row-parts.ts';
@@ -39,10 +39,12 @@ async function run(size: number, { isFast = false } = {}) {
   const parts = rowParts(vocabulary, size);
   const { losses, gradient } = causalHead(config, { parts: parts.map((part) => ({ form: formOf(part), size: part.shape[0]! })), isFast });
   const mix = isFast ? parts.map((part, i) => mixTensors(`lm_head.${i}`, dense(part), mean.data)) : [];
+  const rounded = isFast && tensor('float32', [places, width], mixedRows(mix, targets, { size, mean: mean.data }));
   const session = await openSession(writeModel({ outputs: { gradient, losses }, stored: Object.assign({}, ...mix) }));
   const found = await session.run({
     ...shared,
     mean,
+    ...(rounded && { rounded }),
     ...Object.assign({}, ...parts.map((part, i) => weightTensors(`lm_head.${i}`, part))),
   });
   await session.close();
