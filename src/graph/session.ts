@@ -90,7 +90,8 @@ export async function openSession(
             return [name, { type: type as DataType, shape: dims, data: own } as Tensor];
           }
           // The binding hands out a copy of what it wrote there: freed now, it costs the collector nothing.
-          free(data as Float32Array);
+          const { buffer } = data as Float32Array<ArrayBuffer>;
+          if (buffer !== given.data.buffer) buffer.transfer(0);
           return [name, given];
         }),
       );
@@ -141,8 +142,6 @@ async function create(bytes: Uint8Array, { provider, threads }: Required<Session
 
 const fits = (given: Tensor, { type, shape }: Typed): boolean =>
   given.type === type && given.shape.length === shape.length && shape.every((dim, i) => typeof dim === 'string' || dim === given.shape[i]);
-
-const free = ({ buffer }: Float32Array): void => void (buffer as ArrayBuffer).transfer(0);
 
 const words = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
   new Uint16Array(buffer as ArrayBuffer, byteOffset, byteLength / 2);
