@@ -2,6 +2,7 @@
 // `base_model.model.` and the module's name. What we cannot compute is refused by name, never left out; only the layers of a vision part,
 // which text never passes, are set aside and counted.
 // Beside them lies clinfuse.json with what the format has no place for: names of the classes, and how the base was quantised.
+// How they are written: write-peft.ts.
 // Source: PEFT 0.21, its saving and loading of adapters (utils/save_and_load.py, tuners/lora/config.py).
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -10,24 +11,11 @@ import { join } from 'node:path';
 import * as z from 'zod';
 
 import { UserError } from '../base/errors.ts';
-import { jsonText, writeFolder, writeText } from '../base/files.ts';
 import type { Adapter, AdapterModule, SavedTensor } from './adapter.ts';
-import {
-  type AdapterSettings,
-  asNames,
-  type DecoderPrefix,
-  decoderPrefixes,
-  isAllLinear,
-  outerName,
-  type Targets,
-  targetModules,
-  targetTest,
-} from './adapter-settings.ts';
+import { type AdapterSettings, type DecoderPrefix, decoderPrefixes, targetModules, targetTest } from './adapter-settings.ts';
 import type { ModelConfig } from './config.ts';
-import { linearNames } from './decoder-layer.ts';
 import { toFloat32 } from './expand.ts';
 import { openSafetensors, readStored, type Safetensors } from './safetensors.ts';
-import { type TensorGroup, writeSafetensors } from './write-safetensors.ts';
 
 export type AdapterNotes = {
   /** Names of the classes, in order. */
@@ -43,10 +31,13 @@ export type AdapterFolder = AdapterNotes & {
   readonly skipped: readonly string[];
 };
 
-const names = { config: 'adapter_config.json', weights: 'adapter_model.safetensors', notes: 'clinfuse.json', readme: 'README.md' };
-/** What was measured of an adapter may lie with it; with another in its place it holds no longer, and goes. */
-const measured = 'calibration.json';
-const root = 'base_model.model.';
+export const adapterFiles = {
+  config: 'adapter_config.json',
+  weights: 'adapter_model.safetensors',
+  notes: 'clinfuse.json',
+  readme: 'README.md',
+};
+export const adapterRoot = 'base_model.model.';
 
 /** Set to anything, these change what the adapter computes in ways the engine does not have. */
 const unsupported = [
@@ -97,7 +88,7 @@ export async function readAdapter(
     const saved = new Map<string, SavedTensor>();
     for (const { kind, key } of found) if (kind === 'head') saved.set('score.weight', await readHead(file, { key, base }));
     if (settings.task === 'SEQ_CLS' && saved.size === 0) {
-      throw new UserError('adapter.invalid', `adapter: classification head missing: ${root}score.weight; was it saved whole?`);
+      throw new UserError('adapter.invalid', `adapter: classification head missing: ${adapterRoot}score.weight; was it saved whole?`);
     }
     const skipped = found.filter(({ kind }) => kind === 'vision').map(({ key }) => key);
     return { adapter: { modules, saved }, settings, skipped, ...readNotes(path) };
@@ -106,99 +97,26 @@ export async function readAdapter(
   }
 }
 
-/** Writes an adapter as PEFT loads it; the folder appears whole or not at all. */
-export async function writeAdapter(
-  path: string,
-  { adapter, settings, labels, trainedOn }: AdapterNotes & { readonly adapter: Adapter; readonly settings: AdapterSettings },
-): Promise<void> {
-  const groups: TensorGroup[] = [];
-  const add = (name: string, shape: readonly number[], data: Float32Array) =>
-    groups.push({ entries: [{ name: root + name, type: 'F32', shape }], read: () => [data] });
-  for (const [module, { shape, a, b, magnitude }] of adapter.modules) {
-    const name = outerName(module, settings.prefix);
-    add(`${name}.lora_A.weight`, [shape.rank, a.length / shape.rank], a);
-    add(`${name}.lora_B.weight`, [b.length / shape.rank, shape.rank], b);
-    if (magnitude) add(`${name}.lora_magnitude_vector`, [magnitude.length], magnitude);
-  }
-  for (const [name, { shape, data }] of adapter.saved) add(name, shape, data);
-  await writeFolder(path, { names: [...Object.values(names), measured] }, async (folder) => {
-    await writeSafetensors(join(folder, names.weights), groups);
-    const texts = adapterTexts({ settings, ...(labels && { labels }), ...(trainedOn !== undefined && { trainedOn }) });
-    for (const [name, text] of Object.entries(texts)) await writeText(join(folder, name), text);
-  });
-}
-
-/** The files of an adapter beside its weights. */
-export function adapterTexts({
-  settings,
-  labels,
-  trainedOn,
-}: AdapterNotes & { readonly settings: AdapterSettings }): Readonly<Record<string, string>> {
-  const notes = { ...(labels && { labels }), ...(trainedOn !== undefined && { trainedOn }) };
-  return {
-    [names.config]: jsonText(adapterConfig(settings)),
-    [names.readme]: readme(settings),
-    ...(Object.keys(notes).length > 0 && { [names.notes]: jsonText(notes) }),
-  };
-}
-
-/** What adapter_config.json says for these settings; keys sorted, those at PEFT's defaults that old versions do not know left out. */
-export function adapterConfig(settings: AdapterSettings): Record<string, unknown> {
-  const { task, prefix, layers, layersPattern, exclude } = settings;
-  const config: Record<string, unknown> = {
-    alpha_pattern: settings.alphaPattern ?? {},
-    auto_mapping: null,
-    base_model_name_or_path: settings.base ?? null,
-    bias: 'none',
-    fan_in_fan_out: false,
-    inference_mode: true,
-    init_lora_weights: true,
-    layers_pattern: layersPattern ?? null,
-    layers_to_transform: layers ?? null,
-    lora_alpha: settings.alpha,
-    lora_dropout: settings.dropout,
-    modules_to_save: task === 'SEQ_CLS' ? ['classifier', 'score'] : null,
-    peft_type: 'LORA',
-    r: settings.rank,
-    rank_pattern: settings.rankPattern ?? {},
-    revision: settings.revision ?? null,
-    target_modules: targetsFor(settings.targets, prefix),
-    task_type: task,
-    use_dora: settings.dora,
-    use_rslora: settings.rsLora,
-    ...(exclude !== undefined && { exclude_modules: exclude }),
-  };
-  return Object.fromEntries(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** In a multimodal model the ends of names are found in the vision part too: there a pattern says which are meant. */
-function targetsFor(targets: Targets, prefix: DecoderPrefix): Targets {
-  const ends = isAllLinear(targets) ? linearNames.map((name) => name.slice(name.indexOf('.') + 1)).sort() : asNames(targets);
-  if (typeof ends === 'string' || prefix === 'model') return ends;
-  const escaped = ends.map((end) => end.replaceAll('.', '\\.'));
-  return `(.*\\.)?${prefix.replaceAll('.', '\\.')}\\.layers\\.(.*\\.)?(${escaped.join('|')})`;
-}
-
 function readConfigFile(path: string): z.infer<typeof configSchema> {
-  const file = join(path, names.config);
+  const file = join(path, adapterFiles.config);
   if (!existsSync(file)) {
     const inside = existsSync(path) && statSync(path).isDirectory() ? readdirSync(path) : [];
-    const deeper = inside.find((name) => existsSync(join(path, name, names.config)));
+    const deeper = inside.find((name) => existsSync(join(path, name, adapterFiles.config)));
     const hint = deeper === undefined ? 'name a folder written by PEFT or by training' : `name ${join(path, deeper)}`;
-    throw new UserError('adapter.not-found', `adapter: no ${names.config}: ${path}; ${hint}`);
+    throw new UserError('adapter.not-found', `adapter: no ${adapterFiles.config}: ${path}; ${hint}`);
   }
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
-    throw new UserError('adapter.invalid', `adapter: ${names.config} is not JSON: ${path}; save it again`, { cause });
+    throw new UserError('adapter.invalid', `adapter: ${adapterFiles.config} is not JSON: ${path}; save it again`, { cause });
   }
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
     const { path: key, message } = parsed.error.issues[0]!;
     throw new UserError(
       'adapter.invalid',
-      `adapter: ${names.config}: ${key.join('.') || 'content'}: ${message.replace(/\s+/g, ' ')}; save it again`,
+      `adapter: ${adapterFiles.config}: ${key.join('.') || 'content'}: ${message.replace(/\s+/g, ' ')}; save it again`,
     );
   }
   refuseUnsupported(parsed.data);
@@ -220,10 +138,10 @@ const isSet = (value: unknown): boolean =>
   value != null && value !== false && !(typeof value === 'object' && Object.keys(value as object).length === 0);
 
 function findWeights(path: string): string {
-  const file = join(path, names.weights);
+  const file = join(path, adapterFiles.weights);
   if (existsSync(file)) return file;
   const hint = existsSync(join(path, 'adapter_model.bin')) ? 'its pickled weights must be saved as safetensors' : 'is the folder complete?';
-  throw new UserError('adapter.not-found', `adapter: no ${names.weights}: ${path}; ${hint}`);
+  throw new UserError('adapter.not-found', `adapter: no ${adapterFiles.weights}: ${path}; ${hint}`);
 }
 
 function settingsOf(
@@ -232,7 +150,7 @@ function settingsOf(
 ): AdapterSettings {
   const asList = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? value : [value as T]);
   const { target_modules: targets, layers_to_transform: layers, layers_pattern: layersPattern } = config;
-  if (targets == null) throw new UserError('adapter.invalid', `adapter: ${names.config}: target_modules: missing; save it again`);
+  if (targets == null) throw new UserError('adapter.invalid', `adapter: ${adapterFiles.config}: target_modules: missing; save it again`);
   return {
     task: config.task_type === 'SEQ_CLS' || hasHead ? 'SEQ_CLS' : 'CAUSAL_LM',
     targets,
@@ -262,7 +180,7 @@ type Place = {
 
 /** What a tensor of the file is. */
 function placeOf(key: string): Place {
-  const name = key.startsWith(root) ? key.slice(root.length) : '';
+  const name = key.startsWith(adapterRoot) ? key.slice(adapterRoot.length) : '';
   if (/(^|\.)(vision_tower|vision_model|multi_modal_projector)\./.test(name)) return { key, kind: 'vision' };
   if (name === 'score.weight') return { key, kind: 'head' };
   const [, before, rest, part] = /^(.+)(\.layers\.\d+\..+)\.(lora_A|lora_B|lora_magnitude_vector)(?:\.weight)?$/.exec(name) ?? [];
@@ -306,7 +224,7 @@ async function readModules(
     if (rank !== shape.rank) {
       throw new UserError(
         'adapter.invalid',
-        `adapter: rank is not that of ${names.config}: ${rank} of ${name}, not ${shape.rank}; save it again`,
+        `adapter: rank is not that of ${adapterFiles.config}: ${rank} of ${name}, not ${shape.rank}; save it again`,
       );
     }
     modules.set(name, {
@@ -344,25 +262,12 @@ const forAnotherBase = ({ path }: Base, fault: string) =>
   new UserError('adapter.base', `adapter: does not fit the model ${path}: ${fault}; use it with the model it was trained on`);
 
 function readNotes(path: string): AdapterNotes {
-  const file = join(path, names.notes);
+  const file = join(path, adapterFiles.notes);
   if (!existsSync(file)) return {};
   try {
     const { labels, trainedOn } = notesSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
     return { ...(labels && { labels }), ...(trainedOn !== undefined && { trainedOn }) };
   } catch (cause) {
-    throw new UserError('adapter.invalid', `adapter: ${names.notes} cannot be read: ${path}; save the adapter again`, { cause });
+    throw new UserError('adapter.invalid', `adapter: ${adapterFiles.notes} cannot be read: ${path}; save the adapter again`, { cause });
   }
-}
-
-function readme({ task, rank, alpha, base }: AdapterSettings): string {
-  const head = [
-    '---',
-    'library_name: peft',
-    ...(base === undefined ? [] : [`base_model: ${base}`]),
-    'tags:',
-    '- lora',
-    '- clinfuse',
-    '---',
-  ];
-  return `${head.join('\n')}\n\nA LoRA adapter (${task}, rank ${rank}, alpha ${alpha}) trained with ClinFuse; load it with PEFT or ClinFuse.\n`;
 }

@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { type AdapterSettings, outerName, targetModules } from '../../src/models/adapter-settings.ts';
 import { toFloat32 } from '../../src/models/expand.ts';
 import { countParameters, newAdapter } from '../../src/models/lora.ts';
-import { adapterConfig } from '../../src/models/peft.ts';
 import { readConfig } from '../../src/models/read-config.ts';
 import { storageOf } from '../../src/models/storage.ts';
+import { adapterConfig } from '../../src/models/write-peft.ts';
 import { largestDifference, logitsOf, runnable, tinyBatch, tinyFolder } from './tiny-models.ts';
 
 const settings: AdapterSettings = {

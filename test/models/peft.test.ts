@@ -7,9 +7,10 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { AdapterSettings } from '../../src/models/adapter-settings.ts';
 import { openModel } from '../../src/models/folder.ts';
 import { toBfloat16, toHalf } from '../../src/models/half.ts';
-import { adapterConfig, readAdapter, writeAdapter } from '../../src/models/peft.ts';
+import { readAdapter } from '../../src/models/peft.ts';
 import { readConfig } from '../../src/models/read-config.ts';
 import { openSafetensors } from '../../src/models/safetensors.ts';
+import { adapterConfig, writeAdapter } from '../../src/models/write-peft.ts';
 import { writeSafetensors } from '../../src/models/write-safetensors.ts';
 import { readAll, type TinyName, tinyFolder, tinyNames } from './tiny-models.ts';
 
