@@ -43,8 +43,8 @@ export type Pool = {
   readonly stop: () => Promise<void>;
 };
 
-/** A worker, what runs it takes part in, and how many answers it owes. */
-type Hand = { readonly worker: Worker; readonly runs: OpenPromise<KernelResult>[]; owed: number };
+/** A worker, what runs it takes part in, how many answers it owes, and whether it has been told to end. */
+type Hand = { readonly worker: Worker; readonly runs: OpenPromise<KernelResult>[]; owed: number; isEnding: boolean };
 
 /** A chore's place in its list, and whoever waits for it. */
 type Begun = OpenPromise<ChoreResult> & { readonly list: ChoreList; readonly place: number };
@@ -74,7 +74,7 @@ export function createPool({
     // The file runs as .ts in a checkout and as .js in the package.
     const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url));
     worker.unref();
-    const hand: Hand = { worker, runs: [], owed: 0 };
+    const hand: Hand = { worker, runs: [], owed: 0, isEnding: false };
     const gone = (fault: Error) => {
       hands.delete(hand);
       for (const { reject } of hand.runs.splice(0)) reject(fault);
@@ -87,7 +87,8 @@ export function createPool({
     worker.on('message', (answer: Answer) => {
       if ('found' in answer) hand.runs.shift()!.resolve(answer.found);
       else if (answer.made) settle(answer.chore, answer.made);
-      if (--hand.owed === 0) worker.unref();
+      // One that ends keeps the process alive until it has: an answer on its way must not undo that.
+      if (--hand.owed === 0 && !hand.isEnding) worker.unref();
     });
     worker.once('error', gone);
     worker.once('exit', () => gone(new Error('linkage: stopped before the end')));
@@ -136,7 +137,13 @@ export function createPool({
     return running.result();
   };
   if (isReady) while (hands.size < threads - 1) hire();
-  const end = (some: Iterable<Hand>) => Promise.all([...some].map(({ worker }) => worker.terminate()));
+  const end = (some: Iterable<Hand>) =>
+    Promise.all(
+      [...some].map((hand) => {
+        hand.isEnding = true;
+        return hand.worker.terminate();
+      }),
+    );
   return {
     threads,
     run: async (work) => {

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+
 import { describe, expect, test } from 'vitest';
 
 import { wholeBlock } from '../../src/linkage/blocking.ts';
@@ -102,6 +104,12 @@ describe('a pool of threads', () => {
     expect(left.length).toBe(23_328);
     expect(await early!()).toBe(first);
     await pool.stop();
+  });
+
+  // Else the process would end in the middle, as one that has nothing left to wait for.
+  test('stopping is waited for, though answers are on their way', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['test/linkage/stop-early.ts'], { encoding: 'utf8' });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'stopped', stderr: '' });
   });
 
   test('a chore that cannot be done is a fault of whoever wants it', async () => {
