@@ -74,10 +74,12 @@ export function causalHead(config: ModelConfig, { parts, labelSmoothing = 0, isF
     .reduce(together);
   const chosen = input('chosen', 'float32', [rows, config.hiddenSize]);
   const mean = input('mean', 'float32', [1, config.hiddenSize]);
-  const target = labelSmoothing === 0 ? chosen : add(mul(chosen, scalar(1 - labelSmoothing)), mul(mean, scalar(labelSmoothing)));
+  const smoothed = (row: Value): Value =>
+    labelSmoothing === 0 ? row : add(mul(row, scalar(1 - labelSmoothing)), mul(mean, scalar(labelSmoothing)));
+  const target = smoothed(chosen);
   const mixed = isFast ? add(whole.mixed, mean) : whole.mixed;
   const losses = sub(whole.sum, reduceSum(mul(normed, target), [1]));
-  const away = isFast ? input('rounded', 'float32', [rows, config.hiddenSize]) : target;
+  const away = isFast ? smoothed(input('rounded', 'float32', [rows, config.hiddenSize])) : target;
   const arriving = mul(sub(mixed, away), input('weights', 'float32', [rows, 1]));
   const [gradient] = backward({ outputs: new Map([[normed, arriving]]), targets: [hidden] });
   return { hidden, losses, gradient: gradient! };

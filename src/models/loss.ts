@@ -97,13 +97,14 @@ function causalLoss({ config, resident, sessionOptions }: LanguageModel, { label
           chosen: tensor('float32', [rows.length, width], expandRows(head, labels)),
           norm: resident.norm,
           weights: tensor('float32', [rows.length, 1], new Float32Array(rows.length).fill(1 / (denominator ?? 1))),
-          ...(mix && {
-            rounded: tensor(
-              'float32',
-              [rows.length, width],
-              mixedRows(mix, labels, { size: parts[0]!.shape[0]!, mean: tensors['mean']!.data as Float32Array }),
-            ),
-          }),
+          ...(gradient &&
+            mix && {
+              rounded: tensor(
+                'float32',
+                [rows.length, width],
+                mixedRows(mix, labels, { size: parts[0]!.shape[0]!, mean: tensors['mean']!.data as Float32Array }),
+              ),
+            }),
           ...tensors,
         });
         for (const loss of losses!.data as Float32Array) lossSum += loss;

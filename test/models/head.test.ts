@@ -35,9 +35,13 @@ const shared = {
 
 const mean = meanRow(vocabulary.data, width);
 
-async function run(size: number, { isFast = false } = {}) {
+async function run(size: number, { isFast = false, labelSmoothing = 0 } = {}) {
   const parts = rowParts(vocabulary, size);
-  const { losses, gradient } = causalHead(config, { parts: parts.map((part) => ({ form: formOf(part), size: part.shape[0]! })), isFast });
+  const { losses, gradient } = causalHead(config, {
+    parts: parts.map((part) => ({ form: formOf(part), size: part.shape[0]! })),
+    isFast,
+    labelSmoothing,
+  });
   const mix = isFast ? parts.map((part, i) => mixTensors(`lm_head.${i}`, dense(part), mean.data)) : [];
   const rounded = isFast && tensor('float32', [places, width], mixedRows(mix, targets, { size, mean: mean.data }));
   const session = await openSession(writeModel({ outputs: { gradient, losses }, stored: Object.assign({}, ...mix) }));
@@ -71,6 +75,13 @@ describe('the fast mode’s vocabulary', () => {
     expect(fast.losses).toEqual(exact.losses);
     expect(apart(fast.gradient, exact.gradient)).toBeLessThan(0.02);
   });
+});
+
+test('the fast mode smooths targets as the exact one does', async () => {
+  const exact = await run(64, { labelSmoothing: 0.4 });
+  const fast = await run(64, { isFast: true, labelSmoothing: 0.4 });
+  expect(fast.losses).toEqual(exact.losses);
+  expect(apart(fast.gradient, exact.gradient)).toBeLessThan(0.02);
 });
 
 describe('rowParts', () => {
